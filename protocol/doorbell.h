@@ -70,6 +70,20 @@ static inline bool sb_bells_ring(const struct sb_bells *b, uint32_t entry)
 	return sb_load_full(b->armed) != 0;
 }
 
+/**
+ * sb_bells_resume() - take over the ringing from a process that died
+ * @b: the other side's bells
+ *
+ * It may have died halfway: a bit without the summary, or a summary without
+ * the event, would keep every later ring of that entry silent. Send an event
+ * after this, whatever the other side is doing. Bells rung at the dead
+ * process may be lost: look at every entry once.
+ */
+static inline void sb_bells_resume(const struct sb_bells *b)
+{
+	sb_fetch_or64(b->summary, ~0ull);
+}
+
 /* The side that answers is about to sleep: true when it may, false: look */
 static inline bool sb_bells_arm(const struct sb_bells *b)
 {

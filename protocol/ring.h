@@ -100,6 +100,44 @@ static inline void sb_reader_init(struct sb_reader *r,
 	r->produced = 0;
 }
 
+/**
+ * sb_writer_resume() - go on from the indexes that are in shared memory
+ * @w:     the ring
+ * @index: both sides' lines (of an index page, or of a trunk)
+ * @side:  ours
+ * @size:  bytes in the area, a power of two
+ *
+ * For a process that takes over from one that died, and for a new ring, whose
+ * indexes are zero. Even one's own line may have been written by the owner of
+ * the page, so it is checked like the peer's.
+ *
+ * Return: 0, or -EPROTO when the indexes contradict each other.
+ */
+static inline int sb_writer_resume(struct sb_writer *w, struct sb_index *index,
+				   enum sb_side side, uint32_t size)
+{
+	w->mine = &index[side];
+	w->peer = &index[!side];
+	w->size = size;
+	w->produced = sb_load_full(&w->mine->produced);
+	w->published = w->produced;
+	w->consumed = sb_load_full(&w->peer->consumed);
+	return w->produced - w->consumed > size ? -EPROTO : 0;
+}
+
+/* The same for the side that reads */
+static inline int sb_reader_resume(struct sb_reader *r, struct sb_index *index,
+				   enum sb_side side, uint32_t size)
+{
+	r->mine = &index[side];
+	r->peer = &index[!side];
+	r->size = size;
+	r->consumed = sb_load_full(&r->mine->consumed);
+	r->released = r->consumed;
+	r->produced = sb_load_full(&r->peer->produced);
+	return r->produced - r->consumed > size ? -EPROTO : 0;
+}
+
 /* Bytes that can be written without another look at the peer */
 static inline uint32_t sb_writer_room(const struct sb_writer *w)
 {
@@ -163,6 +201,9 @@ static inline bool sb_writer_publish(struct sb_writer *w)
  * sb_writer_arm() - ask to be woken when there is room
  * @w:    the ring
  * @room: bytes of room to wait for, 1 to @w->size
+ *
+ * Everything written must be published first: the peer cannot make room of
+ * what it does not see.
  *
  * Return: bytes of room now, to be compared with @room before sleeping, or
  * -EPROTO.
@@ -237,6 +278,10 @@ static inline bool sb_reader_release(struct sb_reader *r)
  * sb_reader_arm() - ask to be woken when there is something to read
  * @r:     the ring
  * @bytes: bytes to wait for, 1 to @r->size (more than 1 for SO_RCVLOWAT)
+ *
+ * Everything read must be released first: the peer cannot fill room that it
+ * does not see. Where the reader waits for n bytes and the writer for m bytes
+ * of room, n + m must be at most @r->size + 1, or both may wait for ever.
  *
  * Return: bytes readable now, to be compared with @bytes before sleeping, or
  * -EPROTO.
