@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * limits.h - every limit of the Dom0 side, in one place
+ *
+ * What the protocol fixes is in protocol/, what the messages fix in
+ * ipc/messages.h. A limit here bounds what guests, however many and however
+ * hostile, can make a service hold or do.
+ */
+#ifndef SERVICES_COMMON_LIMITS_H
+#define SERVICES_COMMON_LIMITS_H
+
+/* Logs: lines per cause, then silence until the interval is over */
+#define LOG_LIMIT_BURST 5u
+#define LOG_LIMIT_MS 10000u
+
+/* Configuration */
+#define LIMIT_CONFIG_BYTES (1024u * 1024u)
+#define LIMIT_GUESTS 256u
+#define LIMIT_PROXIES 32u
+#define LIMIT_GUEST_ADDRESSES 8u
+#define LIMIT_NAME_SERVERS 3u
+#define LIMIT_RULES 256u /* connect or publish, of one guest */
+#define LIMIT_RULE_PORTS 64u /* ports or ranges in one rule */
+
+/* What a guest may hold unless its configuration says otherwise */
+#define LIMIT_CIRCUITS_DEFAULT 4096u
+#define LIMIT_LISTENERS_DEFAULT 64u
+#define LIMIT_LISTENERS_MAX 1024u
+
+/* Requests: a bucket of tokens for each guest */
+#define LIMIT_REQUESTS_PER_S_DEFAULT 4000u
+#define LIMIT_REQUESTS_PER_S_MAX 1000000u
+#define LIMIT_REQUEST_BURST_DEFAULT 2048u
+#define LIMIT_REQUEST_BURST_MAX 1000000u
+
+/* Work for one guest in one wake-up before the next has its turn */
+#define LIMIT_TRUNK_BURST 32u
+#define LIMIT_LINE_BURST 256u
+
+/* Answers to a guest that does not read its trunk */
+#define LIMIT_TRUNK_ANSWERS 256u
+/* Lies on one trunk before it is taken away */
+#define LIMIT_TRUNK_LIES 64u
+
+/* How long a request waits for a proxy that is away */
+#define LIMIT_PROXY_AWAY_MS 2000u
+/* Requests of one guest that wait so */
+#define LIMIT_PROXY_AWAY_REQUESTS 128u
+
+/* A line's attach must be answered within this */
+#define LIMIT_ATTACH_MS 5000u
+
+/* Status surveys and the tool */
+#define LIMIT_SURVEY_MS 500u
+#define LIMIT_TOOL_MS 3000u
+
+/* At what interval services look after themselves: watchdog, peers */
+#define LIMIT_HOUSEKEEPING_MS 1000u
+
+#endif
