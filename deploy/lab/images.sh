@@ -20,8 +20,10 @@ readonly dom0_modules="arch crypto lib net/bridge net/802 net/llc net/core
 	drivers/net/xen-netback drivers/net/xen-netfront.ko
 	drivers/char/hw_random drivers/char/virtio_console.ko"
 readonly dom0_initrd_modules="virtio_blk virtio_pci ext4"
-readonly guest_modules="crc16 mbcache jbd2 ext4 overlay xen-blkfront
-	xen-netfront dummy"
+# What a guest loads, and when: for a Debian root, a vif, switchboard.ko.
+readonly guest_debian_modules="xen-blkfront ext4 overlay"
+readonly guest_vif_modules="xen-netfront"
+readonly guest_switchboard_modules="dummy"
 
 # The kernel must be the one that the module of this machine is built for.
 kernel_package() {
@@ -168,24 +170,31 @@ ordered_modules() {
 		--show-depends "$@" | awk '$1 == "insmod" && !seen[$2]++ { print $2 }'
 }
 
+# copy_module_set FOLDER LIST MODULE...: them, what they need, and the order.
+copy_module_set() {
+	local to=$1 list=$1/$2 file
+	shift 2
+	for file in $(ordered_modules "$@"); do
+		cp "$file" "$to"
+		basename "$file" >>"$list"
+	done
+}
+
 make_dom0_initrd() {
-	local stage=$1/initrd.d file
+	local stage=$1/initrd.d
 	mkdir -p "$stage"/{bin,dev,modules}
 	mknod -m 600 "$stage/dev/console" c 5 1
 	cp "$kernel/busybox" "$stage/bin"
 	ln -s busybox "$stage/bin/sh"
 	install -m 755 "$lab_source/dom0/init" "$stage/init"
 	# shellcheck disable=SC2086 # modules are words
-	for file in $(ordered_modules $dom0_initrd_modules); do
-		cp "$file" "$stage/modules"
-		basename "$file" >>"$stage/modules/order"
-	done
+	copy_module_set "$stage/modules" order $dom0_initrd_modules
 	pack "$stage" >"$1/initrd"
 	rm -r "$stage"
 }
 
 make_guest_cpio() {
-	local stage=$1.d module
+	local stage=$1.d
 	mkdir -p "$stage"/{bin,sbin,usr/bin,usr/sbin,dev,proc,sys,etc,root,tmp}
 	mkdir -p "$stage"/{run,lab/modules,lab/sbin,lib}
 	mknod -m 600 "$stage/dev/console" c 5 1
@@ -196,10 +205,13 @@ make_guest_cpio() {
 		ln -s /lab/busybox "$stage/bin/$name"
 	done
 	cp "$lab_source/guest/inittab" "$stage/lab/inittab"
-	for module in $guest_modules; do
-		find "$kernel/modules" -name "$module.ko" \
-			-exec cp {} "$stage/lab/modules" \;
-	done
+	# shellcheck disable=SC2086 # modules are words
+	{
+		copy_module_set "$stage/lab/modules" debian $guest_debian_modules
+		copy_module_set "$stage/lab/modules" vif $guest_vif_modules
+		copy_module_set "$stage/lab/modules" switchboard \
+			$guest_switchboard_modules
+	}
 	link_init "$stage"
 	pack "$stage" >"$1"
 	rm -r "$stage"

@@ -225,7 +225,7 @@ machine_start() {
 	if [ $cold = no ] && [ -e "$ready" ]; then
 		restore_machine
 	else
-		rm -f "$lab_cache/ready-$flavour-"*
+		find "$lab_cache" -maxdepth 1 -name "ready-*" -mmin +1440 -delete
 		boot_machine
 	fi
 	say "the lab '$lab_name' runs"
