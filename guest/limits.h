@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * limits.h - every bound of the guest module in one place
+ */
+#ifndef SB_GUEST_LIMITS_H
+#define SB_GUEST_LIMITS_H
+
+/* Both areas of a new circuit: 16 KiB each, 9 pages with the index page */
+#define SB_CIRCUIT_ORDER 2u
+
+/* Ready circuits a line keeps: at least, at most; the target doubles when the
+ * pool ran dry and halves in every idle period
+ */
+#define SB_POOL_MIN 4u
+#define SB_POOL_MAX 256u
+#define SB_POOL_IDLE_S 10u
+
+/* Blank circuits (pages and mapping, no grants) kept for in-guest use */
+#define SB_BLANK_MAX 16u
+
+/* Circuits posted to one listener: at first, at most */
+#define SB_POSTED_MIN 4u
+#define SB_POSTED_MAX 64u
+
+/* Bells answered in one go before others get the processor */
+#define SB_BELLS_PER_RUN 256u
+
+/* Own addresses and name servers the operator may hand out */
+#define SB_ADDRESSES_MAX 16u
+#define SB_RESOLVERS_MAX 8u
+
+/* How long a closed socket's circuit may take to drain, then it is reset */
+#define SB_ORPHAN_S 120u
+/* How often pools are trimmed and orphans looked for */
+#define SB_SWEEP_S 5u
+
+/* A blocking connect or listen waits this long for the operator at start-up */
+#define SB_ATTACH_S 10u
+/* listen() gives up when nobody answered */
+#define SB_LISTEN_S 30u
+/* insmod waits this long for the addresses, when there is a device */
+#define SB_CONFIGURED_S 10u
+/* How long TCP_INFO waits for the proxy's answer */
+#define SB_INFO_MS 200u
+
+/* Ports that bind() and connect() choose themselves */
+#define SB_PORT_FIRST 32768u
+#define SB_PORT_LAST 60999u
+/* Ports below need CAP_NET_BIND_SERVICE */
+#define SB_PORT_PRIVILEGED 1024u
+
+#endif

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * switchboard.h - what the files of the module tell each other
+ *
+ * Locks, outermost first. docs/GUEST.md tells the whole story.
+ *
+ *   lock_sock(sk)      everything in struct sb_sock unless said otherwise. The
+ *                      bell (softirq) takes the spinlock half; when a process
+ *                      owns the socket the bell is left to release_sock().
+ *   listener->lock     a listener's queues (spinlock, bh off)
+ *   port table's lock  who is bound where (spinlock, bh off)
+ *   line->lock         a line's entries and pools, state of its circuits
+ *                      (spinlock, bh off)
+ *   trunk's lock       the guest's message ring (spinlock, bh off)
+ *
+ * Sockets and circuits are freed after an RCU grace period: a bell finds them
+ * without a lock. Two sockets are never locked at the same time.
+ *
+ * Nothing that a peer, or later an application, can write is believed: words
+ * and indexes are loaded once with sb_load*() and checked; a lie ends that one
+ * circuit with EPROTO.
+ */
+#ifndef SB_GUEST_SWITCHBOARD_H
+#define SB_GUEST_SWITCHBOARD_H
+
+#define pr_fmt(fmt) "switchboard: " fmt
+
+#include <linux/list.h>
+#include <linux/net.h>
+#include <linux/sockptr.h>
+#include <net/sock.h>
+
+#include "../protocol/ring.h"
+#include "../protocol/trunk.h"
+#include "../protocol/doorbell.h"
+#include "limits.h"
+
+struct sb_line;
+struct sb_circuit;
+struct sb_listener;
+
+/**
+ * struct sb_sock - a stream socket of ours
+ * @sk:      must be first
+ * @pinet6:  NULL for ever: where core code would look for struct ipv6_pinfo
+ * @circuit: connected, connecting, or the entry of a listener; or NULL
+ * @tx:      what we write; valid while @circuit is
+ * @rx:      what we read; valid while @circuit is
+ * @tx_area: mapped twice in a row
+ * @rx_area: mapped twice in a row
+ * @word:    our word in the circuit's entry
+ * @peer_word: the peer's word in the circuit's entry
+ * @own:     our word as last stored
+ * @seen:    the peer's word as last believed
+ * @side:    enum sb_side of ours
+ * @flags:   SB_SOCK_* bits, atomic
+ * @bound:   what bind() chose; family none when unbound
+ * @local:   what getsockname() tells; family none when unknown
+ * @remote:  what getpeername() tells
+ * @options: what the peer's socket should have; .set says which were set
+ * @backlog: listen()'s second argument
+ * @listener: queues of a listening socket, allocated by the first listen()
+ * @port_node: in the port table, under its lock
+ * @all_node: in the list of all sockets
+ */
+struct sb_sock {
+	struct sock sk;
+	void *pinet6;
+	struct sb_circuit *circuit;
+	struct sb_writer tx;
+	struct sb_reader rx;
+	u8 *tx_area;
+	u8 *rx_area;
+	u32 *word;
+	const u32 *peer_word;
+	u32 own;
+	u32 seen;
+	u8 side;
+	unsigned long flags;
+	struct sb_address bound;
+	struct sb_address local;
+	struct sb_address remote;
+	struct sb_options options;
+	u32 backlog;
+	struct sb_listener *listener;
+	struct hlist_node port_node;
+	struct hlist_node all_node;
+};
+
+/* Bits of sb_sock.flags */
+enum {
+	SB_SOCK_BELL, /* a bell rang while a process owned the socket */
+	SB_SOCK_IN_PORTS, /* in the port table */
+	SB_SOCK_LISTENS, /* takes connections from the port table */
+	SB_SOCK_CONTROL, /* a datagram socket that only does ioctls */
+	SB_SOCK_AUTOPORT, /* the port was chosen by us */
+};
+
+static inline struct sb_sock *sb_sk(const struct sock *sk)
+{
+	return container_of(sk, struct sb_sock, sk);
+}
+
+/**
+ * struct sb_counters - what happened since the module was loaded
+ * @circuits_opened:   circuits that reached OPEN, both directions
+ * @circuits_refused:  connects that failed, for whatever reason
+ * @circuits_ended:    circuits given back
+ * @circuits_existing: circuits that own pages now, in whatever state
+ * @circuits_ready:    of those, in a pool
+ * @lies:              circuits ended because the peer's word or index lied
+ * @pages_quarantined: pages that a peer may still map
+ * @events_sent:       event-channel notifications sent
+ * @events_received:   event-channel interrupts
+ * @bells_rung:        doorbells rung, in-guest ones too
+ * @bells_answered:    doorbells looked at
+ * @messages_sent:     requests on the trunk
+ * @messages_received: orders and answers on the trunk
+ * @loopback_opened:   in-guest connections
+ * @sockets:           sockets that exist now
+ */
+struct sb_counters {
+	atomic64_t circuits_opened;
+	atomic64_t circuits_refused;
+	atomic64_t circuits_ended;
+	atomic64_t circuits_existing;
+	atomic64_t circuits_ready;
+	atomic64_t lies;
+	atomic64_t pages_quarantined;
+	atomic64_t events_sent;
+	atomic64_t events_received;
+	atomic64_t bells_rung;
+	atomic64_t bells_answered;
+	atomic64_t messages_sent;
+	atomic64_t messages_received;
+	atomic64_t loopback_opened;
+	atomic64_t sockets;
+};
+
+extern struct sb_counters sb_counters;
+
+/* ---- netdev.c: interface sb0, addresses, name servers ---- */
+int sb_netdev_init(void);
+void sb_netdev_exit(void);
+/* Process context; -EEXIST is not an error: returns 0 */
+int sb_netdev_add_address(const struct sb_address *a, u8 prefix);
+/* Take all addresses that sb_netdev_add_address() gave sb0 away */
+void sb_netdev_clear(void);
+int sb_resolver_add(const struct sb_address *a);
+void sb_resolver_clear(void);
+
+/* ---- control.c: interface ioctls ---- */
+int sb_control_init(void);
+/* Everything but FIONREAD, SIOCOUTQ, SIOCOUTQNSD and SIOCATMARK; unlocked */
+int sb_control_ioctl(struct socket *sock, unsigned int cmd, unsigned long arg);
+
+/* ---- options.c: setsockopt, getsockopt ----
+ *
+ * Sockets have SOCK_CUSTOM_SOCKOPT set, so that SOL_SOCKET comes here too when
+ * it is set (not when it is read: SOL_SOCKET's getsockopt stays in the core).
+ * Called without the socket lock.
+ */
+int sb_options_set(struct socket *sock, int level, int optname,
+		   sockptr_t optval, unsigned int optlen);
+int sb_options_get(struct socket *sock, int level, int optname,
+		   char __user *optval, int __user *optlen);
+
+/* ---- proc.c ---- */
+int sb_proc_init(void);
+void sb_proc_exit(void);
+
+/* ---- family.c: sockets come and go ---- */
+int sb_family_init(void);
+/* A socket without a struct socket, for accept(); NULL without memory */
+struct sb_sock *sb_sock_create(struct net *net, int family, int kern,
+			       gfp_t gfp);
+/*
+ * Visit every socket that exists. @visit must not sleep and may only read;
+ * sk_state, bound, local, remote, tx and rx may be changing meanwhile.
+ */
+void sb_sock_for_each(void (*visit)(struct sb_sock *sb, void *arg), void *arg);
+
+/* ---- address.c ---- */
+/* Linux's sockaddr to ours; v4-mapped becomes IPv4. 0, -EINVAL, -EAFNOSUPPORT */
+int sb_address_parse(struct sb_address *a, const struct sock *sk,
+		     const struct sockaddr *sa, int bytes);
+/* Ours to Linux's, as a socket of @sk's family tells it. Returns its length */
+int sb_address_format(const struct sb_address *a, const struct sock *sk,
+		      struct sockaddr *sa);
+/* Copy an address that the peer wrote: false when it is none */
+bool sb_address_copy(struct sb_address *to, const struct sb_address *from);
+bool sb_address_is_any(const struct sb_address *a);
+bool sb_address_is_loopback(const struct sb_address *a);
+bool sb_address_is_own(const struct sb_address *a);
+bool sb_address_is_multicast(const struct sb_address *a);
+/* Same address, whatever the port */
+bool sb_address_equal(const struct sb_address *a, const struct sb_address *b);
+/* The list of own addresses, from the trunk's work only */
+int sb_address_own_add(const struct sb_address *a);
+void sb_address_own_clear(void);
+
+/* ---- stream.c: states of a socket; the caller holds lock_sock() ---- */
+extern const struct proto_ops sb_stream_ops;
+/* The options changed: tell the peer. Called again whenever a circuit opens */
+void sb_stream_options_changed(struct sb_sock *sb);
+/*
+ * What the peer's socket is doing. Waits up to SB_INFO_MS for the proxy's
+ * answer and lets go of the socket lock meanwhile; in-guest connections are
+ * answered at once. 0, -ENOTCONN, -ETIMEDOUT (@info is then zero).
+ */
+int sb_stream_info(struct sb_sock *sb, struct sb_info *info);
+
+#include "internal.h"
+
+#endif
