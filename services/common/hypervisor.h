@@ -54,10 +54,20 @@ int hypervisor_channel_fd(const struct hypervisor *h);
 int hypervisor_bind(struct hypervisor *h, uint32_t domain, uint32_t port);
 int hypervisor_unbind(struct hypervisor *h, int channel);
 int hypervisor_notify(struct hypervisor *h, int channel);
-/* Next pending channel, now masked; -EAGAIN when there is none */
+/**
+ * hypervisor_pending() - take the next pending channel, now masked
+ *
+ * Return: the channel, or -EAGAIN when there is none. Channels that became
+ * pending meanwhile may need another look at the file descriptor: watch it
+ * level-triggered, and call this until -EAGAIN each time.
+ */
 int hypervisor_pending(struct hypervisor *h);
 /* Unmask after the work that the event asked for */
 int hypervisor_unmask(struct hypervisor *h, int channel);
+/* The same for several channels at once, at most HYPERVISOR_BATCH */
+int hypervisor_unmask_all(struct hypervisor *h, const int *channel,
+			  unsigned int count);
+#define HYPERVISOR_BATCH 64u
 
 enum hypervisor_guest_change {
 	HYPERVISOR_GUEST_NONE,
@@ -95,11 +105,22 @@ int hypervisor_guest_fd(const struct hypervisor *h);
  * had just come. Return: 1 with news, 0 without, -errno.
  */
 int hypervisor_guest_next(struct hypervisor *h, struct hypervisor_guest *guest);
-/* Offer a guest the device: its driver will connect. Return: 0 or -errno */
+/**
+ * hypervisor_guest_offer() - offer a guest the device: its driver will connect
+ *
+ * A device that an earlier process had offered and that the driver still
+ * holds is taken over as it is. After CLOSED, withdraw the device and offer it
+ * again at once: the offer takes effect when the driver comes back.
+ *
+ * Return: 0 or -errno.
+ */
 int hypervisor_guest_offer(struct hypervisor *h, uint32_t domain);
 /* The trunk is attached: tell the driver. Return: 0 or -errno */
 int hypervisor_guest_attached(struct hypervisor *h, uint32_t domain);
-/* Withdraw the device, after an error or when the guest left it */
+/*
+ * Close the device, after an error or when the guest left it. @why is left in
+ * xenstore for a person, may be NULL. It may be offered again.
+ */
 int hypervisor_guest_withdraw(struct hypervisor *h, uint32_t domain,
 			      const char *why);
 
