@@ -34,10 +34,12 @@
 #include "../protocol/trunk.h"
 #include "../protocol/doorbell.h"
 #include "limits.h"
+#include "options.h"
 
 struct sb_line;
 struct sb_circuit;
 struct sb_listener;
+struct seq_file;
 
 /**
  * struct sb_sock - a stream socket of ours
@@ -58,6 +60,7 @@ struct sb_listener;
  * @local:   what getsockname() tells; family none when unknown
  * @remote:  what getpeername() tells
  * @options: what the peer's socket should have; .set says which were set
+ * @hints:   options that are only kept; an accepted socket inherits both
  * @backlog: listen()'s second argument
  * @listener: queues of a listening socket, allocated by the first listen()
  * @port_node: in the port table, under its lock
@@ -81,6 +84,7 @@ struct sb_sock {
 	struct sb_address local;
 	struct sb_address remote;
 	struct sb_options options;
+	struct sb_hints hints;
 	u32 backlog;
 	struct sb_listener *listener;
 	struct hlist_node port_node;
@@ -148,16 +152,24 @@ int sb_netdev_add_address(const struct sb_address *a, u8 prefix);
 void sb_netdev_clear(void);
 int sb_resolver_add(const struct sb_address *a);
 void sb_resolver_clear(void);
+/* resolver.c for proc.c */
+int sb_resolver_show(struct seq_file *file, void *unused);
 
 /* ---- control.c: interface ioctls ---- */
 int sb_control_init(void);
+void sb_control_exit(void);
 /* Everything but FIONREAD, SIOCOUTQ, SIOCOUTQNSD and SIOCATMARK; unlocked */
 int sb_control_ioctl(struct socket *sock, unsigned int cmd, unsigned long arg);
+#ifdef CONFIG_COMPAT
+/* proto_ops.compat_ioctl */
+int sb_control_compat_ioctl(struct socket *sock, unsigned int cmd,
+			    unsigned long arg);
+#endif
 
 /* ---- options.c: setsockopt, getsockopt ----
  *
- * Sockets have SOCK_CUSTOM_SOCKOPT set, so that SOL_SOCKET comes here too when
- * it is set (not when it is read: SOL_SOCKET's getsockopt stays in the core).
+ * On Linux 6.1 SOL_SOCKET never comes here: the core keeps those options in
+ * struct sock, and sb_options_collect() (options.h) takes them over.
  * Called without the socket lock.
  */
 int sb_options_set(struct socket *sock, int level, int optname,
