@@ -84,11 +84,21 @@ static inline void sb_bells_resume(const struct sb_bells *b)
 	sb_fetch_or64(b->summary, ~0ull);
 }
 
-/* The side that answers is about to sleep: true when it may, false: look */
+/**
+ * sb_bells_arm() - the side that answers is about to sleep
+ * @b: its bells
+ *
+ * Return: true when it may; false when there are bells to answer first, and
+ * it is not armed.
+ */
 static inline bool sb_bells_arm(const struct sb_bells *b)
 {
 	sb_store_full(b->armed, 1);
-	return sb_load64(b->summary) == 0;
+	if (sb_load64(b->summary) == 0)
+		return true;
+	/* or every bell of a busy line would send an event */
+	sb_store(b->armed, 0);
+	return false;
 }
 
 static inline void sb_bells_disarm(const struct sb_bells *b)
