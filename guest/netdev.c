@@ -222,6 +222,17 @@ static int forbid_generated_addresses(void)
 	return request(skb);
 }
 
+static bool is_assigned(const struct sb_address *a)
+{
+	struct assigned *each;
+
+	list_for_each_entry(each, &assigned, node)
+		if (each->address.family == a->family &&
+		    !memcmp(each->address.bytes, a->bytes, address_bytes(a)))
+			return true;
+	return false;
+}
+
 static bool no_such_stack(int err)
 {
 	return err == -EOPNOTSUPP || err == -EAFNOSUPPORT || err == -ENODEV;
@@ -243,6 +254,8 @@ int sb_netdev_add_address(const struct sb_address *a, u8 prefix)
 	if ((a->family != SB_FAMILY_IPV4 && a->family != SB_FAMILY_IPV6) ||
 	    prefix > 8 * address_bytes(a))
 		return -EINVAL;
+	if (is_assigned(a))
+		return 0;
 	new = kzalloc(sizeof(*new), GFP_KERNEL);
 	if (!new)
 		return -ENOMEM;
