@@ -115,6 +115,9 @@ int ipc_send(struct ipc_socket *s, const struct ipc_message *m);
 /* Send what is queued, as far as it goes now. Return: bytes still queued */
 size_t ipc_flush(struct ipc_socket *s);
 
+/* Bytes queued */
+size_t ipc_queued(const struct ipc_socket *s);
+
 /* Forget what is queued: it was for a peer that is gone */
 void ipc_forget(struct ipc_socket *s);
 

@@ -19,7 +19,7 @@
  * struct endpoint - an ipc socket in an event loop
  * @socket:      the socket; belongs to the endpoint
  * @message:     a message has arrived; valid during the call; may be NULL.
- *               ipc_send(endpoint->socket) answers a REP or RESPONDENT
+ *               endpoint_send() in it answers a REP's or RESPONDENT's peer
  * @connected:   a pair has a new connection (also the first time); the queue
  *               for the old one is forgotten; may be NULL
  * @over:        a survey is over; may be NULL
@@ -35,6 +35,7 @@ struct endpoint {
 	struct loop *loop;
 	struct loop_watch receive;
 	struct loop_watch send;
+	struct loop_timer timer;
 	struct log_limit limit;
 	uint64_t connections;
 };
@@ -50,6 +51,9 @@ struct endpoint {
 int endpoint_init(struct endpoint *e, struct loop *loop,
 		  struct ipc_socket *socket);
 void endpoint_fini(struct endpoint *e);
+
+/* ipc_send(), and the loop sends what it queued. Return: as ipc_send() */
+int endpoint_send(struct endpoint *e, const struct ipc_message *m);
 
 /*
  * The message that is being filled in for sending: one static for the whole

@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * messages.c - the table of messages
+ *
+ * Everything that the Dom0 processes say to each other is here and nowhere
+ * else; docs/IPC.md has it in prose, and a test compares the two.
+ */
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ipc/table.h"
+
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+#define KEY(text) .key = (text), .key_bytes = sizeof(text) - 1
+
+#define INTEGER(key_text, type, member, kind_, min_, max_)                    \
+	{                                                                     \
+		KEY(key_text), .kind = (kind_), .at = offsetof(type, member), \
+			       .min = (min_), .max = (max_)                   \
+	}
+#define OPTIONAL_INTEGER(key_text, type, member, kind_, max_)              \
+	{                                                                  \
+		KEY(key_text), .kind = (kind_), .optional = true,          \
+			       .at = offsetof(type, member), .max = (max_) \
+	}
+#define STRING(key_text, type, member, kind_, min_)                           \
+	{                                                                     \
+		KEY(key_text), .kind = (kind_), .at = offsetof(type, member), \
+			       .size = sizeof(((type *)0)->member),           \
+			       .min = (min_)                                  \
+	}
+#define ADDRESS(key_text, type, member, optional_)                           \
+	{                                                                    \
+		KEY(key_text), .kind = IPC_ADDRESS, .optional = (optional_), \
+			       .at = offsetof(type, member)                  \
+	}
+#define LIST(key_text, type, member, kind_, rows_)                            \
+	{                                                                     \
+		KEY(key_text), .kind = (kind_), .at = offsetof(type, member), \
+			       .rows = (rows_)                                \
+	}
+#define BOOLEAN(key_text, type, member)                                       \
+	{                                                                     \
+		KEY(key_text), .kind = IPC_BOOL, .at = offsetof(type, member) \
+	}
+
+#define GUEST(type) INTEGER("guest", type, guest, IPC_U32, 0, IPC_DOMAIN_MAX)
+#define LINE(type) INTEGER("line", type, line, IPC_U32, 0, SB_LINES_MAX - 1)
+#define GREF(type) INTEGER("gref", type, gref, IPC_U32, 0, UINT32_MAX)
+#define EVENT_PORT(type) INTEGER("port", type, port, IPC_U32, 0, UINT32_MAX)
+#define ENTRY(type) \
+	INTEGER("entry", type, entry, IPC_U32, 0, SB_ENTRIES_MAX - 1)
+#define GENERATION(type) \
+	INTEGER("generation", type, generation, IPC_U32, 1, SB_GENERATION_MAX)
+
+static const struct ipc_field attach_fields[] = {
+	GUEST(struct ipc_attach),
+	STRING("identity", struct ipc_attach, identity, IPC_IDENTITY, 1),
+	STRING("name", struct ipc_attach, name, IPC_NAME, 1),
+	LINE(struct ipc_attach),
+	GREF(struct ipc_attach),
+	EVENT_PORT(struct ipc_attach),
+	INTEGER("circuits_max", struct ipc_attach, circuits_max, IPC_U32, 0,
+		SB_ENTRIES_MAX),
+	INTEGER("listeners_max", struct ipc_attach, listeners_max, IPC_U32, 0,
+		SB_ENTRIES_MAX),
+};
+
+static const struct ipc_field line_fields[] = {
+	GUEST(struct ipc_line),
+	LINE(struct ipc_line),
+};
+
+static const struct ipc_field open_fields[] = {
+	GUEST(struct ipc_open),
+	LINE(struct ipc_open),
+	ENTRY(struct ipc_open),
+	GENERATION(struct ipc_open),
+	ADDRESS("address", struct ipc_open, remote, false),
+	INTEGER("port", struct ipc_open, remote.port, IPC_U16, 0, UINT16_MAX),
+	ADDRESS("source", struct ipc_open, source, true),
+	OPTIONAL_INTEGER("source_port", struct ipc_open, source.port, IPC_U16,
+			 UINT16_MAX),
+};
+
+static const struct ipc_field listen_fields[] = {
+	GUEST(struct ipc_listen),
+	LINE(struct ipc_listen),
+	ENTRY(struct ipc_listen),
+	GENERATION(struct ipc_listen),
+	ADDRESS("address", struct ipc_listen, local, false),
+	INTEGER("port", struct ipc_listen, local.port, IPC_U16, 0, UINT16_MAX),
+	INTEGER("backlog", struct ipc_listen, backlog, IPC_U32, 0, UINT16_MAX),
+};
+
+static const struct ipc_field hello_fields[] = {
+	STRING("service", struct ipc_hello, service, IPC_NAME, 1),
+	STRING("instance", struct ipc_hello, instance, IPC_NAME, 1),
+	INTEGER("epoch", struct ipc_hello, epoch, IPC_U32, 1, UINT32_MAX),
+	INTEGER("version", struct ipc_hello, version, IPC_U32, 1, UINT32_MAX),
+};
+
+static const struct ipc_field failed_fields[] = {
+	GUEST(struct ipc_failed),
+	LINE(struct ipc_failed),
+	INTEGER("error", struct ipc_failed, error, IPC_U32, 1, 4095),
+	STRING("why", struct ipc_failed, why, IPC_TEXT, 0),
+};
+
+static const struct ipc_field ended_circuit_fields[] = {
+	ENTRY(struct ipc_ended_circuit),
+	GENERATION(struct ipc_ended_circuit),
+};
+
+static const struct ipc_rows ended_circuits = {
+	.field = ended_circuit_fields,
+	.fields = COUNT(ended_circuit_fields),
+	.count_at = offsetof(struct ipc_ended, count),
+	.row_bytes = sizeof(struct ipc_ended_circuit),
+	.max = IPC_CIRCUITS_MAX,
+};
+
+static const struct ipc_field ended_fields[] = {
+	GUEST(struct ipc_ended),
+	LINE(struct ipc_ended),
+	LIST("circuits", struct ipc_ended, circuit, IPC_TUPLES,
+	     &ended_circuits),
+};
+
+static const struct ipc_field listing_circuit_fields[] = {
+	ENTRY(struct ipc_listing_circuit),
+	GENERATION(struct ipc_listing_circuit),
+	INTEGER("kind", struct ipc_listing_circuit, kind, IPC_U32,
+		SB_ENTRY_STREAM, SB_ENTRY_LISTENER),
+};
+
+static const struct ipc_rows listing_circuits = {
+	.field = listing_circuit_fields,
+	.fields = COUNT(listing_circuit_fields),
+	.count_at = offsetof(struct ipc_listing, count),
+	.row_bytes = sizeof(struct ipc_listing_circuit),
+	.max = IPC_CIRCUITS_MAX,
+};
+
+static const struct ipc_field listing_fields[] = {
+	GUEST(struct ipc_listing),
+	STRING("identity", struct ipc_listing, identity, IPC_IDENTITY, 1),
+	LINE(struct ipc_listing),
+	GREF(struct ipc_listing),
+	EVENT_PORT(struct ipc_listing),
+	LIST("circuits", struct ipc_listing, circuit, IPC_TUPLES,
+	     &listing_circuits),
+	BOOLEAN("more", struct ipc_listing, more),
+};
+
+static const struct ipc_field survey_fields[] = {
+	OPTIONAL_INTEGER("guests_from", struct ipc_survey, guests_from, IPC_U32,
+			 UINT32_MAX),
+	OPTIONAL_INTEGER("circuits_from", struct ipc_survey, circuits_from,
+			 IPC_U32, UINT32_MAX),
+};
+
+static const struct ipc_rows guest_addresses = {
+	.count_at = offsetof(struct ipc_guest_row, addresses),
+	.row_bytes = IPC_ADDRESS_TEXT_BYTES,
+	.max = IPC_GUEST_ADDRESSES_MAX,
+};
+
+static const struct ipc_field guest_row_fields[] = {
+	INTEGER("domain", struct ipc_guest_row, domain, IPC_U32, 0,
+		IPC_DOMAIN_MAX),
+	STRING("name", struct ipc_guest_row, name, IPC_NAME, 1),
+	STRING("identity", struct ipc_guest_row, identity, IPC_IDENTITY, 0),
+	STRING("state", struct ipc_guest_row, state, IPC_NAME, 1),
+	STRING("proxy", struct ipc_guest_row, proxy, IPC_NAME, 0),
+	LIST("addresses", struct ipc_guest_row, address, IPC_TEXTS,
+	     &guest_addresses),
+	INTEGER("circuits", struct ipc_guest_row, circuits, IPC_U32, 0,
+		UINT32_MAX),
+	INTEGER("listeners", struct ipc_guest_row, listeners, IPC_U32, 0,
+		UINT32_MAX),
+	INTEGER("requests", struct ipc_guest_row, requests, IPC_U64, 0,
+		UINT64_MAX),
+	INTEGER("refused", struct ipc_guest_row, refused, IPC_U64, 0,
+		UINT64_MAX),
+	INTEGER("lies", struct ipc_guest_row, lies, IPC_U64, 0, UINT64_MAX),
+};
+
+static const struct ipc_rows guest_rows = {
+	.field = guest_row_fields,
+	.fields = COUNT(guest_row_fields),
+	.count_at = offsetof(struct ipc_status, guests),
+	.row_bytes = sizeof(struct ipc_guest_row),
+	.max = IPC_GUEST_ROWS_MAX,
+};
+
+static const struct ipc_field circuit_row_fields[] = {
+	GUEST(struct ipc_circuit_row),
+	STRING("name", struct ipc_circuit_row, name, IPC_NAME, 1),
+	LINE(struct ipc_circuit_row),
+	ENTRY(struct ipc_circuit_row),
+	GENERATION(struct ipc_circuit_row),
+	STRING("kind", struct ipc_circuit_row, kind, IPC_NAME, 1),
+	STRING("state", struct ipc_circuit_row, state, IPC_NAME, 1),
+	STRING("local", struct ipc_circuit_row, local, IPC_TEXT, 0),
+	INTEGER("local_port", struct ipc_circuit_row, local_port, IPC_U32, 0,
+		UINT16_MAX),
+	STRING("remote", struct ipc_circuit_row, remote, IPC_TEXT, 0),
+	INTEGER("remote_port", struct ipc_circuit_row, remote_port, IPC_U32, 0,
+		UINT16_MAX),
+	INTEGER("sent", struct ipc_circuit_row, sent, IPC_U64, 0, UINT64_MAX),
+	INTEGER("received", struct ipc_circuit_row, received, IPC_U64, 0,
+		UINT64_MAX),
+	INTEGER("age_s", struct ipc_circuit_row, age_s, IPC_U64, 0, UINT64_MAX),
+};
+
+static const struct ipc_rows circuit_rows = {
+	.field = circuit_row_fields,
+	.fields = COUNT(circuit_row_fields),
+	.count_at = offsetof(struct ipc_status, circuits),
+	.row_bytes = sizeof(struct ipc_circuit_row),
+	.max = IPC_CIRCUIT_ROWS_MAX,
+};
+
+static const struct ipc_rows counter_rows = {
+	.count_at = offsetof(struct ipc_status, counters),
+	.row_bytes = sizeof(struct ipc_counter),
+	.max = IPC_COUNTERS_MAX,
+};
+
+static const struct ipc_field status_fields[] = {
+	STRING("service", struct ipc_status, service, IPC_NAME, 1),
+	STRING("instance", struct ipc_status, instance, IPC_NAME, 1),
+	INTEGER("pid", struct ipc_status, pid, IPC_U32, 1, INT32_MAX),
+	INTEGER("uptime_s", struct ipc_status, uptime_s, IPC_U64, 0,
+		UINT64_MAX),
+	INTEGER("rss_kib", struct ipc_status, rss_kib, IPC_U64, 0, UINT64_MAX),
+	LIST("counters", struct ipc_status, counter, IPC_COUNTERS,
+	     &counter_rows),
+	LIST("guests", struct ipc_status, guest, IPC_ROWS, &guest_rows),
+	LIST("circuits", struct ipc_status, circuit, IPC_ROWS, &circuit_rows),
+	INTEGER("guests_all", struct ipc_status, guests_all, IPC_U32, 0,
+		UINT32_MAX),
+	INTEGER("circuits_all", struct ipc_status, circuits_all, IPC_U32, 0,
+		UINT32_MAX),
+	BOOLEAN("more", struct ipc_status, more),
+};
+
+static const struct ipc_field event_fields[] = {
+	STRING("service", struct ipc_event, service, IPC_NAME, 1),
+	STRING("instance", struct ipc_event, instance, IPC_NAME, 1),
+	STRING("guest", struct ipc_event, guest, IPC_NAME, 0),
+	INTEGER("domain", struct ipc_event, domain, IPC_U32, 0, IPC_DOMAIN_MAX),
+	STRING("why", struct ipc_event, why, IPC_TEXT, 0),
+};
+
+static const struct ipc_field answer_fields[] = {
+	STRING("text", struct ipc_answer, text, IPC_TEXT, 0),
+};
+
+#define DEFINE(key_, name_, sender_, receiver_, bytes, list)         \
+	{                                                            \
+		.key = (key_), .name = (name_), .sender = (sender_), \
+		.receiver = (receiver_), .bytes_max = (bytes),       \
+		.field = (list), .fields = COUNT(list)               \
+	}
+
+#define SERVICES (IPC_OPERATOR | IPC_PROXY | IPC_MONITOR)
+#define ORDER(name_, bytes, list) \
+	DEFINE("order", name_, IPC_OPERATOR, IPC_PROXY, bytes, list)
+#define REPORT(name_, bytes, list) \
+	DEFINE("report", name_, IPC_PROXY, IPC_OPERATOR, bytes, list)
+#define REQUEST(name_, bytes, list) \
+	DEFINE("request", name_, IPC_TOOL, IPC_OPERATOR, bytes, list)
+
+#define BARE(key_, name_, sender_, receiver_)                        \
+	{                                                            \
+		.key = (key_), .name = (name_), .sender = (sender_), \
+		.receiver = (receiver_), .bytes_max = 64             \
+	}
+
+const struct ipc_definition ipc_table[IPC_TYPES] = {
+	[IPC_ORDER_ATTACH] = ORDER("attach", 512, attach_fields),
+	[IPC_ORDER_DETACH] = ORDER("detach", 128, line_fields),
+	[IPC_ORDER_OPEN] = ORDER("open", 512, open_fields),
+	[IPC_ORDER_LISTEN] = ORDER("listen", 512, listen_fields),
+	[IPC_ORDER_LIST] = BARE("order", "list", IPC_OPERATOR, IPC_PROXY),
+	[IPC_REPORT_HELLO] = REPORT("hello", 512, hello_fields),
+	[IPC_REPORT_ATTACHED] = REPORT("attached", 128, line_fields),
+	[IPC_REPORT_FAILED] = REPORT("failed", 1024, failed_fields),
+	[IPC_REPORT_ENDED] = REPORT("ended", 4096, ended_fields),
+	[IPC_REPORT_LISTING] = REPORT("listing", 4096, listing_fields),
+	[IPC_REPORT_LISTENING] = REPORT("listening", 512, listen_fields),
+	[IPC_SURVEY_STATUS] = DEFINE("survey", "status", IPC_MONITOR, SERVICES,
+				     128, survey_fields),
+	[IPC_ANSWER_STATUS] =
+		DEFINE("answer", "status", SERVICES, IPC_MONITOR | IPC_TOOL,
+		       192 * 1024, status_fields),
+	[IPC_EVENT] = DEFINE("event", NULL, SERVICES, IPC_MONITOR | IPC_TOOL,
+			     1024, event_fields),
+	[IPC_REQUEST_STATUS] = REQUEST("status", 128, survey_fields),
+	[IPC_REQUEST_RELOAD] =
+		BARE("request", "reload", IPC_TOOL, IPC_OPERATOR),
+	[IPC_REQUEST_CHECK] = BARE("request", "check", IPC_TOOL, IPC_OPERATOR),
+	[IPC_ANSWER_DONE] = DEFINE("answer", "done", IPC_OPERATOR, IPC_TOOL,
+				   4096, answer_fields),
+	[IPC_ANSWER_FAILED] = DEFINE("answer", "failed", IPC_OPERATOR, IPC_TOOL,
+				     4096, answer_fields),
+};
+
+bool ipc_name_valid(const char *name)
+{
+	for (; *name; name++) {
+		if (!isalnum((unsigned char)*name) && !strchr("._-+@", *name))
+			return false;
+	}
+	return true;
+}
+
+bool ipc_identity_valid(const char *identity)
+{
+	unsigned int i;
+
+	for (i = 0; i < IPC_IDENTITY_BYTES - 1; i++) {
+		bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+
+		if (dash ? identity[i] != '-'
+			 : !isxdigit((unsigned char)identity[i]))
+			return false;
+	}
+	return !identity[i];
+}
+
+const char *ipc_fault_name(enum ipc_fault fault)
+{
+	static const char *const names[IPC_FAULTS] = {
+		[IPC_FAULT_NONE] = "none",     [IPC_FAULT_SIZE] = "size",
+		[IPC_FAULT_SYNTAX] = "syntax", [IPC_FAULT_NAME] = "name",
+		[IPC_FAULT_PARTY] = "party",   [IPC_FAULT_KEY] = "key",
+		[IPC_FAULT_TYPE] = "type",     [IPC_FAULT_RANGE] = "range",
+	};
+
+	return (unsigned int)fault < IPC_FAULTS ? names[fault] : "unknown";
+}
+
+const char *ipc_type_name(enum ipc_type type)
+{
+	static const char *const names[IPC_TYPES] = {
+		[IPC_ORDER_ATTACH] = "order attach",
+		[IPC_ORDER_DETACH] = "order detach",
+		[IPC_ORDER_OPEN] = "order open",
+		[IPC_ORDER_LISTEN] = "order listen",
+		[IPC_ORDER_LIST] = "order list",
+		[IPC_REPORT_HELLO] = "report hello",
+		[IPC_REPORT_ATTACHED] = "report attached",
+		[IPC_REPORT_FAILED] = "report failed",
+		[IPC_REPORT_ENDED] = "report ended",
+		[IPC_REPORT_LISTING] = "report listing",
+		[IPC_REPORT_LISTENING] = "report listening",
+		[IPC_SURVEY_STATUS] = "survey status",
+		[IPC_ANSWER_STATUS] = "answer status",
+		[IPC_EVENT] = "event",
+		[IPC_REQUEST_STATUS] = "request status",
+		[IPC_REQUEST_RELOAD] = "request reload",
+		[IPC_REQUEST_CHECK] = "request check",
+		[IPC_ANSWER_DONE] = "answer done",
+		[IPC_ANSWER_FAILED] = "answer failed",
+	};
+
+	return type > 0 && type < IPC_TYPES ? names[type] : "unknown";
+}
+
+size_t ipc_message_bytes_max(unsigned int sender, unsigned int receiver)
+{
+	size_t bytes = 0;
+	unsigned int i;
+
+	for (i = 1; i < IPC_TYPES; i++) {
+		const struct ipc_definition *d = &ipc_table[i];
+
+		if (d->sender & sender && d->receiver & receiver &&
+		    d->bytes_max > bytes)
+			bytes = d->bytes_max;
+	}
+	return bytes;
+}
