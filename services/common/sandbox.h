@@ -3,10 +3,8 @@
  * sandbox.h - from root to a process that can do only its job
  *
  * Called once every privileged handle is open. Every thread is confined,
- * nanomsg's worker too: capabilities and user ids go process-wide through
- * libc and libcap's psx, the filter by TSYNC. A system call that is not listed
- * kills the process with SIGSYS, which systemd and the audit log tell; an
- * ioctl whose request is not listed fails with ENOTTY.
+ * nanomsg's worker too. A system call or an ioctl request that is not listed
+ * kills the process with SIGSYS, which systemd and the audit log tell.
  */
 #ifndef SERVICES_COMMON_SANDBOX_H
 #define SERVICES_COMMON_SANDBOX_H
@@ -25,8 +23,8 @@
  *
  * Every service may: wait, read, write, map anonymous and shared memory of
  * open descriptors, use futexes, clocks, AF_UNIX sockets for nanomsg and the
- * journal, and exit. Not: open files, execute, fork, make INET sockets (list
- * __NR_socket with sandbox.inet for that).
+ * journal, and exit. Not: open files, execute, fork, make other
+ * sockets, make memory executable.
  * @inet:         may make AF_INET and AF_INET6 sockets
  */
 struct sandbox {

@@ -55,6 +55,7 @@ struct service_option {
  * @epoch:      random, not zero: which process this is
  * @loop:       the loop
  * @started_ms: when it began to serve
+ * @statm, @surveys, @events, @signals, @housekeeping: private
  */
 struct service {
 	const char *name;
@@ -72,6 +73,7 @@ struct service {
 	uint32_t epoch;
 	struct loop loop;
 	uint64_t started_ms;
+	int statm;
 	struct endpoint surveys;
 	struct endpoint events;
 	struct loop_watch signals;
