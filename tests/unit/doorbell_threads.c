@@ -138,7 +138,7 @@ START_TEST(no_bell_is_lost_and_events_are_bounded)
 	for (int i = 0; i < RINGERS; i++)
 		pthread_join(thread[i], NULL);
 	ck_assert_uint_eq(found, total);
-	ck_assert_uint_le(events, RINGERS * (arms + 1));
+	ck_assert(events <= RINGERS * (arms + 1));
 }
 END_TEST
 

@@ -92,7 +92,7 @@ static void read_line(int line, const char *text, char *parent)
 		parent[0] = '\0';
 	if (sscanf(text, "### `struct %63[a-z_]`, %lld bytes", name, &value) ==
 	    2) {
-		strcpy(parent, name);
+		snprintf(parent, NAME_BYTES, "%s", name);
 		compare(line, "", name, 0, value);
 	} else if (sscanf(text, "| %lld | %lld | `%63[a-z0-9_]` |", &offset,
 			  &value, name) == 3) {
@@ -132,7 +132,7 @@ START_TEST(no_struct_has_a_hole)
 
 		if (!truth->parent[0])
 			continue;
-		if (strcmp(truth->parent, parent))
+		if (strcmp(truth->parent, parent) != 0)
 			end = 0;
 		parent = truth->parent;
 		ck_assert_msg(truth->offset == end,
