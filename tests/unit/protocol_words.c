@@ -89,9 +89,11 @@ END_TEST
 
 START_TEST(messages_never_straddle_the_wrap)
 {
-	ck_assert(SB_TRUNK_AREA_BYTES % sizeof(struct sb_message) == 0);
+	const uint32_t message_bytes = sizeof(struct sb_message);
+
+	ck_assert(SB_TRUNK_AREA_BYTES % message_bytes == 0);
+	ck_assert(SB_TRUNK_AREA_BYTES / message_bytes == 64);
 	ck_assert_int_eq(__builtin_popcount(SB_TRUNK_AREA_BYTES), 1);
-	ck_assert(SB_TRUNK_AREA_BYTES / sizeof(struct sb_message) == 64);
 }
 END_TEST
 
