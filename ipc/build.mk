@@ -2,3 +2,10 @@
 IPC_SOURCES := $(addprefix ipc/,ipc.c messages.c decode.c encode.c json.c) \
 	services/common/address.c
 IPC_PACKAGES := nanomsg
+
+TESTS += ipc_messages ipc_sockets
+ipc_messages_SOURCES := tests/unit/ipc_messages.c $(IPC_SOURCES)
+ipc_messages_PACKAGES := check $(IPC_PACKAGES)
+ipc_sockets_SOURCES := tests/unit/ipc_sockets.c $(IPC_SOURCES) \
+	$(addprefix services/common/,endpoint.c log.c loop.c)
+ipc_sockets_PACKAGES := check libsystemd $(IPC_PACKAGES)
