@@ -38,7 +38,7 @@ programs: $(PROGRAMS:%=$(BUILD)/bin/%) $(TESTS:%=$(BUILD)/bin/%)
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
 	@echo "  CC      $@"
-	$(Q)$(CC) $(CFLAGS_ALL) $(shell pkg-config --cflags $(PACKAGES)) -c -o $@ $<
+	$(Q)$(CC) $(CFLAGS_ALL) $(if $(PACKAGES),$(shell pkg-config --cflags $(PACKAGES))) -c -o $@ $<
 
 define program
 $(BUILD)/bin/$(1): PACKAGES := $($(1)_PACKAGES)

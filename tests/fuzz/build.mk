@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# A harness is tests/fuzz/NAME.c, its inputs tests/fuzz/corpus/NAME/, and what
+# it needs NAME_WITH. It runs for a moment with the units, and by itself here.
+FUZZERS := ipc address
+ipc_WITH := $(addprefix ipc/,messages.c decode.c encode.c json.c) \
+	services/common/address.c
+address_WITH := services/common/address.c
+
+TESTS += $(FUZZERS:%=fuzz_%)
+$(foreach f,$(FUZZERS),$(eval fuzz_$(f)_SOURCES := tests/fuzz/$(f).c \
+	tests/fuzz/replay.c $$($(f)_WITH)))
+$(foreach f,$(FUZZERS),$(eval fuzz_$(f)_PACKAGES := $$($(f)_WITH_PACKAGES)))
+
+FUZZ_S ?= 60
+.PHONY: fuzz
+fuzz: ## look for inputs that break a parser, FUZZ_S seconds each (60)
+	@mkdir -p build/fuzz
+	$(Q)set -e; $(foreach f,$(FUZZERS),echo "  FUZZ    $(f)"; \
+	clang-14 -std=gnu11 -D_GNU_SOURCE -I. -O1 -g \
+		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+		$(if $($(f)_WITH_PACKAGES),$$(pkg-config --cflags $($(f)_WITH_PACKAGES))) \
+		-o build/fuzz/$(f) tests/fuzz/$(f).c $($(f)_WITH) \
+		$(if $($(f)_WITH_PACKAGES),$$(pkg-config --libs $($(f)_WITH_PACKAGES))); \
+	mkdir -p build/fuzz/$(f).corpus; \
+	build/fuzz/$(f) -max_total_time=$(FUZZ_S) -max_len=16384 -print_final_stats=0 \
+		-verbosity=0 -artifact_prefix=build/fuzz/$(f)- \
+		build/fuzz/$(f).corpus tests/fuzz/corpus/$(f);)
