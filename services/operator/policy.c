@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * policy.c - may a guest connect there, may it publish that?
+ */
+#include <errno.h>
+
+#include "services/operator/policy.h"
+
+static bool ports_match(const struct config_connect *rule, uint16_t port)
+{
+	uint32_t i;
+
+	for (i = 0; i < rule->ports; i++) {
+		if (port >= rule->port[i].first && port <= rule->port[i].last)
+			return true;
+	}
+	return false;
+}
+
+static bool is_guests(const struct config *config,
+		      const struct sb_address *remote)
+{
+	uint32_t i, j;
+
+	for (i = 0; i < config->guests; i++) {
+		const struct config_guest *g = &config->guest[i];
+
+		for (j = 0; j < g->addresses; j++) {
+			if (address_equal(&g->address[j].address, remote))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Only a rule for this very address means it */
+static bool must_be_named(const struct config *config, const struct host *host,
+			  const struct sb_address *remote)
+{
+	return address_class(remote) || host_has(host, remote) ||
+	       is_guests(config, remote);
+}
+
+static bool names_it(const struct config_connect *rule,
+		     const struct sb_address *remote)
+{
+	return !rule->any && address_equal(&rule->to.address, remote) &&
+	       rule->to.bits == (remote->family == SB_FAMILY_IPV4 ? 32 : 128);
+}
+
+int policy_connect(const struct config *config,
+		   const struct config_guest *guest, const struct host *host,
+		   const struct sb_address *remote)
+{
+	bool wide = false;
+	uint32_t i;
+
+	for (i = 0; i < guest->connects; i++) {
+		const struct config_connect *rule = &guest->connect[i];
+
+		if (!ports_match(rule, remote->port))
+			continue;
+		if (names_it(rule, remote))
+			return 0;
+		if (rule->any || address_prefix_match(&rule->to, remote))
+			wide = true;
+	}
+	return wide && !must_be_named(config, host, remote) ? 0 : EACCES;
+}
+
+static bool family_fits(const struct config_publish *rule,
+			const struct sb_address *local, uint16_t family)
+{
+	if (rule->at.family != family)
+		return false;
+	return family == SB_FAMILY_IPV6 ? local->family == SB_FAMILY_IPV6
+					: true;
+}
+
+static const struct config_publish *
+find_publish(const struct config_guest *guest, const struct sb_address *local,
+	     uint16_t family)
+{
+	uint32_t i;
+
+	for (i = 0; i < guest->publishes; i++) {
+		const struct config_publish *rule = &guest->publish[i];
+
+		if (local->port >= rule->port.first &&
+		    local->port <= rule->port.last &&
+		    family_fits(rule, local, family))
+			return rule;
+	}
+	return NULL;
+}
+
+int policy_publish(const struct config_guest *guest,
+		   const struct sb_address *local, struct sb_address *at)
+{
+	const struct config_publish *rule;
+
+	rule = find_publish(guest, local, SB_FAMILY_IPV6);
+	if (!rule)
+		rule = find_publish(guest, local, SB_FAMILY_IPV4);
+	if (!rule)
+		return EACCES;
+	*at = rule->at;
+	at->port = (uint16_t)(at->port + (local->port - rule->port.first));
+	return 0;
+}
+
+uint16_t policy_nth_port(const struct config_guest *guest,
+			 const struct sb_address *local, uint32_t n)
+{
+	uint32_t i;
+
+	for (i = 0; i < guest->publishes; i++) {
+		const struct config_publish *rule = &guest->publish[i];
+		uint32_t count = rule->port.last - rule->port.first + 1u;
+
+		if (!family_fits(rule, local, rule->at.family))
+			continue;
+		if (n < count)
+			return (uint16_t)(rule->port.first + n);
+		n -= count;
+	}
+	return 0;
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * policy.h - may a guest connect there, may it publish that?
+ *
+ * Nothing is allowed that no rule allows. Some addresses must be named: Dom0's
+ * own, loopback, link-local, multicast, unspecified and reserved ones, and
+ * those of guests. "any" and networks never mean them; only a rule for that
+ * one address does. An IPv4 address inside an IPv6 one is the IPv4 address.
+ */
+#ifndef OPERATOR_POLICY_H
+#define OPERATOR_POLICY_H
+
+#include "services/operator/config.h"
+#include "services/operator/host.h"
+
+/**
+ * policy_connect() - may @guest connect to @remote?
+ * @remote: unmapped, see address_unmap(); with the port
+ *
+ * Return: 0, or an errno for the guest (EACCES).
+ */
+int policy_connect(const struct config *config,
+		   const struct config_guest *guest, const struct host *host,
+		   const struct sb_address *remote);
+
+/**
+ * policy_publish() - where does what @guest listens on appear?
+ * @local: what it has bound: port, family; must not be port 0
+ * @at:    address and port of Dom0
+ *
+ * A socket bound to an IPv4 address needs a rule with one; an IPv6 socket
+ * takes an IPv6 rule if there is one and otherwise an IPv4 rule.
+ *
+ * Return: 0, or an errno for the guest (EACCES).
+ */
+int policy_publish(const struct config_guest *guest,
+		   const struct sb_address *local, struct sb_address *at);
+
+/*
+ * For bind(port 0): the @n-th port that @guest may publish for @local's
+ * family. Return: the port, or 0 when there are no more.
+ */
+uint16_t policy_nth_port(const struct config_guest *guest,
+			 const struct sb_address *local, uint32_t n);
+
+#endif
