@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154 # set here or by lab
 # SPDX-License-Identifier: GPL-2.0-only
 # common - what every part of the lab uses: messages, waiting, the cache
 #
@@ -36,11 +36,13 @@ need() {
 		die "$1 is missing: apt-get install $2"
 }
 
-# hash_of [FILE...]: a short name for the content of files and of stdin.
-hash_of() {
+# hash_of [FILE...]: a short name for the content of files, named from the
+# lab's own folder, and of stdin.
+hash_of() (
+	cd "$lab_source" || exit
 	{
-		[ $# -eq 0 ] || find "$@" -type f -printf '%m ' \
-			-exec sha256sum {} \; | sort
+		[ $# -eq 0 ] || find "$@" -type f -print0 | sort -z |
+			xargs -0 sha256sum
 		cat
 	} | sha256sum | cut -c1-16
-}
+)

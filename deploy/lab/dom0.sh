@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # set by lab
 # SPDX-License-Identifier: GPL-2.0-only
 # dom0 - commands and files for Dom0, and its logs
 #
@@ -12,24 +12,32 @@ dom0() {
 		terminal=(-t)
 		shift
 	}
-	"$lab_run/lab-run" ${terminal[@]+"${terminal[@]}"} -k "$lab_run/token" \
+	"$lab_run/lab-run" ${terminal[@]+-t} -w "${LAB_PATIENCE:-120}" -k "$lab_run/token" \
 		"tcp:$(cat "$lab_run/port")" "$@"
 }
 
-# dom0_push SOURCE... DESTINATION: into a folder that is made if need be.
-dom0_push() {
-	local destination=${*: -1} source
-	[ $# -ge 2 ] || die "push needs SOURCE... DESTINATION"
-	for source in "${@:1:$#-1}"; do
+# tar_of SOURCE...: one archive; of a folder with a slash at its end, what is
+# in it.
+tar_of() {
+	local source words=()
+	for source in "$@"; do
 		[ -e "$source" ] || die "push: there is no $source"
-		# A folder with a slash at its end means what is in it.
 		if [[ $source == */ ]]; then
-			tar -C "$source" -c .
+			words+=(-C "$(realpath "$source")" .)
 		else
-			tar -C "$(dirname "$source")" -c "$(basename "$source")"
-		fi | dom0 sh -c 'mkdir -p "$0" && tar -C "$0" --no-same-owner -x' \
-			"$destination"
+			words+=(-C "$(realpath "$(dirname "$source")")"
+				"$(basename "$source")")
+		fi
 	done
+	tar -c --owner=0 --group=0 "${words[@]}"
+}
+
+# dom0_push SOURCE... FOLDER: into a folder that is made if need be.
+dom0_push() {
+	[ $# -ge 2 ] || die "push needs SOURCE... FOLDER"
+	# shellcheck disable=SC2016 # for the shell there
+	tar_of "${@:1:$#-1}" | dom0 sh -c \
+		'mkdir -p "$0" && tar -C "$0" --no-overwrite-dir -x' "${*: -1}"
 }
 
 # dom0_pull SOURCE... DESTINATION: from Dom0 into a folder here.
@@ -37,6 +45,7 @@ dom0_pull() {
 	local destination=${*: -1}
 	[ $# -ge 2 ] || die "pull needs SOURCE... DESTINATION"
 	mkdir -p "$destination"
+	# shellcheck disable=SC2016 # for the shell there
 	dom0 sh -c 'for file; do
 			tar -C "$(dirname "$file")" -c "$(basename "$file")"
 		done' pull "${@:1:$#-1}" </dev/null |
@@ -48,10 +57,10 @@ dom0_logs() {
 	local to=$1
 	mkdir -p "$to"
 	cp "$lab_run"/{serial.log,qemu.log} "$to" 2>/dev/null || true
-	machine_running && agent_answers || {
+	if ! machine_running || ! agent_answers; then
 		say "Dom0 does not answer: only the serial log is in $to"
 		return 0
-	}
+	fi
 	dom0 journalctl --no-pager -b </dev/null >"$to/journal.log" 2>&1 || true
 	dom0 xl dmesg </dev/null >"$to/xen.log" 2>&1 || true
 	dom0 'xl list; xenstore-ls -fp' </dev/null >"$to/xenstore.log" 2>&1 || true

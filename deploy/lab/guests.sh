@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # set by lab
 # SPDX-License-Identifier: GPL-2.0-only
 # guests - virtual machines in the lab
 #
@@ -13,34 +13,54 @@ guest_name_of() {
 
 parse_create() {
 	name=$(guest_name_of "${1:-}")
-	type=pvh memory= vcpus=1 root=initramfs vif=none overlays=()
+	root=initramfs memory='' words=() overlays=()
 	shift
 	while [ $# -gt 0 ]; do
 		case $1 in
-		--type) type=${2:-} ;;
-		--memory) memory=${2:-} ;;
-		--vcpus) vcpus=${2:-} ;;
+		--vif) words+=(vif=auto) && shift && continue ;;
+		--vif=*) words+=("${1#--}") && shift && continue ;;
 		--root) root=${2:-} ;;
+		--memory) memory=${2:-} ;;
 		--overlay) overlays+=("${2:-}") ;;
-		--vif=*) vif=${1#*=} ;;
-		--vif) vif=auto ;;
+		--type | --vcpus | --kernel | --append)
+			words+=("${1#--}=${2:-}")
+			;;
 		*) die "guest create: unknown option $1" ;;
 		esac
-		[[ $1 == --vif* ]] || shift
-		shift
+		[ $# -ge 2 ] || die "guest create: $1 needs a value"
+		shift 2
 	done
 }
 
 check_create() {
-	local folder
-	[[ $type =~ ^pvh?$ ]] || die "--type is pv or pvh, not '$type'"
+	local word folder
 	[[ $root =~ ^(initramfs|debian)$ ]] ||
 		die "--root is initramfs or debian, not '$root'"
-	[ -n "$memory" ] || if [ "$root" = debian ]; then memory=256; else memory=128; fi
-	[[ $memory =~ ^[0-9]+$ && $vcpus =~ ^[1-9][0-9]*$ ]] ||
-		die "--memory and --vcpus are numbers"
+	[ -n "$memory" ] || case $root in
+	debian) memory=256 ;;
+	initramfs) memory=128 ;;
+	esac
+	words+=("root=$root" "memory=$memory")
+	for word in "${words[@]}"; do
+		[[ ! $word =~ ^type= || $word =~ ^type=pvh?$ ]] ||
+			die "--type is pv or pvh, not '${word#*=}'"
+		[[ ! $word =~ ^(memory|vcpus)= || $word =~ =[1-9][0-9]*$ ]] ||
+			die "--${word%=*} is a number, not '${word#*=}'"
+	done
 	for folder in ${overlays[@]+"${overlays[@]}"}; do
 		[ -d "$folder" ] || die "--overlay: there is no folder $folder"
+	done
+}
+
+# A kernel of the host's goes to Dom0 first.
+push_kernel() {
+	local i file
+	for i in "${!words[@]}"; do
+		[[ ${words[i]} == kernel=* ]] || continue
+		file=${words[i]#*=}
+		[ -f "$file" ] || die "--kernel: there is no file $file"
+		dom0_push "$file" /run/lab/kernels
+		words[i]=kernel=/run/lab/kernels/$(basename "$file")
 	done
 }
 
@@ -61,21 +81,18 @@ pack_overlays() {
 }
 
 guest_create() {
-	local name type memory vcpus root vif overlays
-	need_running
+	local name root memory words overlays
 	parse_create "$@"
 	check_create
-	pack_overlays | dom0 lab-guest create "$name" "$type" "$memory" "$vcpus" \
-		"$root" "$vif"
+	push_kernel
+	pack_overlays | dom0 lab-guest create "$name" "${words[@]}"
 	guest_wait "$name"
 }
 
+# Until the guest's agent runs a command.
 guest_wait() {
-	local status=0
-	timeout "$guest_seconds" "$lab_run/lab-run" -k "$lab_run/token" \
-		"tcp:$(cat "$lab_run/port")" \
-		lab-run "unix:/run/lab/guests/$1/socket" true </dev/null || status=$?
-	[ $status -ne 0 ] || return 0
+	local socket=unix:/run/lab/guests/$1/socket
+	! dom0 lab-run -w "$guest_seconds" "$socket" true </dev/null || return 0
 	echo "---- the end of the log of $1" >&2
 	guest_log "$1" | tail -n 25 >&2 || true
 	die "guest $1 did not come up"
@@ -83,16 +100,35 @@ guest_wait() {
 
 # guest_run NAME [-t] COMMAND...
 guest_run() {
-	local name terminal=()
-	name=$(guest_name_of "${1:-}")
+	local socket terminal=()
+	socket=unix:/run/lab/guests/$(guest_name_of "${1:-}")/socket
 	shift
 	[ "${1:-}" != -t ] || {
 		terminal=(-t)
 		shift
 	}
 	[ $# -gt 0 ] || die "guest run needs a command"
-	dom0 ${terminal[@]+-t} lab-run ${terminal[@]+-t} \
-		"unix:/run/lab/guests/$name/socket" "$@"
+	dom0 ${terminal[@]+-t} lab-run ${terminal[@]+-t} "$socket" "$@"
+}
+
+# guest_push NAME SOURCE... FOLDER: for small files, compressed on the way.
+guest_push() {
+	local name destination=${*: -1}
+	name=$(guest_name_of "${1:-}")
+	[ $# -ge 3 ] || die "guest push needs NAME SOURCE... FOLDER"
+	shift
+	# shellcheck disable=SC2016 # for the shell there
+	tar_of "${@:1:$#-1}" | gzip -1 | guest_run "$name" sh -c \
+		'mkdir -p "$0" && gzip -dc | tar -C "$0" -x' "$destination"
+}
+
+# guest_save NAME FILE, guest_restore NAME FILE: Xen's own, a file in Dom0.
+guest_save() {
+	dom0 lab-guest save "$(guest_name_of "${1:-}")" "$2" </dev/null
+}
+
+guest_restore() {
+	dom0 lab-guest restore "$(guest_name_of "${1:-}")" "$2" </dev/null
 }
 
 guest_log() {
@@ -108,14 +144,12 @@ guest_command() {
 	local verb=${1:-}
 	[ $# -eq 0 ] || shift
 	case $verb in
-	create) guest_create "$@" ;;
-	run) guest_run "$@" ;;
+	create | run) "guest_$verb" "$@" ;;
 	shell) guest_run "$(guest_name_of "${1:-}")" -t sh -l ;;
-	console) guest_console "$@" ;;
-	log) guest_log "$@" ;;
+	push | save | restore | log | console) "guest_$verb" "$@" ;;
 	wait) guest_wait "$(guest_name_of "${1:-}")" ;;
 	destroy) dom0 lab-guest destroy "$(guest_name_of "${1:-}")" </dev/null ;;
 	list) dom0 lab-guest list </dev/null ;;
-	*) die "guest create|run|shell|console|log|wait|destroy|list" ;;
+	*) die "guest create|run|push|shell|console|log|wait|save|restore|destroy|list" ;;
 	esac
 }

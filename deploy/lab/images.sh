@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # set by lab
 # SPDX-License-Identifier: GPL-2.0-only
 # images - everything the lab boots from, built once into the cache
 #
@@ -28,6 +28,7 @@ readonly guest_switchboard_modules="dummy"
 # The kernel must be the one that the module of this machine is built for.
 kernel_package() {
 	local headers
+	# shellcheck disable=SC2016 # dpkg's words, not ours
 	headers=$(dpkg-query -W -f '${Package} ${Version} ${db:Status-Status}\n' \
 		'linux-headers-*-amd64' 2>/dev/null |
 		awk '$3 == "installed" && $1 != "linux-headers-amd64" \
@@ -36,15 +37,19 @@ kernel_package() {
 	echo "${headers#*linux-headers-} ${headers% *}"
 }
 
+codename() (
+	# shellcheck source=/dev/null
+	. /etc/os-release
+	echo "$VERSION_CODENAME"
+)
+
 # Debian's own archive as this machine is configured to reach it.
 archive_sources() {
-	local codename
-	# shellcheck source=/dev/null
-	codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
+	# shellcheck disable=SC2016 # apt's words, not ours
 	apt-get indextargets --format \
 		'deb $(REPO_URI) $(RELEASE) $(COMPONENT)|$(LABEL)|$(CODENAME)' \
 		'Created-By: Packages' |
-		awk -F'|' -v name="$codename" \
+		awk -F'|' -v name="$(codename)" \
 			'$2 ~ /^Debian(-Security)?$/ && index($3, name) == 1 { print $1 }' |
 		sort -u
 }
@@ -147,8 +152,7 @@ debootstrap_into() {
 	[ -s "$1/sources" ] ||
 		die "no Debian archive is known here: apt-get update"
 	mmdebstrap "${options[@]}" --include="$(packages_of "$2")" \
-		"$(. /etc/os-release && echo "$VERSION_CODENAME")" \
-		"$1/root" "$1/sources"
+		"$(codename)" "$1/root" "$1/sources"
 }
 
 build_dom0_base() {
@@ -222,6 +226,7 @@ link_init() {
 	local name
 	for name in init poweroff reboot halt; do
 		ln -sf /lab/busybox "$1/lab/sbin/$name"
+		ln -sf /lab/busybox "$1/sbin/$name"
 	done
 	ln -sf /lab/inittab "$1/etc/inittab"
 	echo 'root:x:0:0:root:/root:/bin/sh' >"$1/etc/passwd"
@@ -277,6 +282,7 @@ build_guest() {
 	cp -a "$guest_base/root" "$out/root"
 	ln -sf /lab/inittab "$out/root/etc/inittab"
 	ln -sf /lab/busybox "$out/root/sbin/poweroff"
+	ln -sf /lab/busybox "$out/root/sbin/reboot"
 	rm -f "$out/root/etc/resolv.conf"
 	disk_of "$out/root" "$out/disk" 768
 	rm -rf "$out/root"
@@ -300,17 +306,28 @@ make_token() {
 		(umask 077 && head -c 24 /dev/urandom | base64 >"$lab_cache/token")
 }
 
+# The text of functions: what they build depends on it.
+recipe() {
+	declare -f "$@"
+}
+
 # Where everything is or will be; sets tools, kernel, dom0, guest and bases.
 name_images() {
-	local versions recipe=$lab_source/images.sh
-	versions=$(kernel_package)
-	tools_key=$(hash_of "$lab_source/agent" </dev/null)
-	kernel_key=$(hash_of "$recipe" <<<"$versions")
-	dom0_base_key=$(hash_of "$lab_source/dom0/packages" <<<base2)
-	guest_base_key=$(hash_of "$lab_source/guest/packages" <<<base2)
-	dom0_key=$(hash_of "$lab_source"/{dom0,guest} "$recipe" \
-		<<<"$tools_key $kernel_key $dom0_base_key $(cat "$lab_cache/token")")
-	guest_key=$(hash_of "$recipe" <<<"$guest_base_key")
+	local base kernel_made dom0_made
+	base=$(recipe debootstrap_into packages_of archive_sources)
+	kernel_made=$(recipe unpack copy_modules extract_kernel build_kernel)
+	dom0_made=$(recipe build_dom0 make_dom0_initrd make_guest_cpio link_init \
+		install_dom0_files choose_dom0_units disk_of pack \
+		copy_module_set ordered_modules)
+	tools_key=$(hash_of agent <<<"$(recipe build_tools)")
+	kernel_key=$(hash_of <<<"$kernel_made $dom0_modules $(kernel_package)")
+	dom0_base_key=$(hash_of dom0/packages <<<"$base")
+	guest_base_key=$(hash_of guest/packages <<<"$base")
+	dom0_key=$(hash_of dom0 guest <<<"$dom0_made $dom0_initrd_modules
+		$guest_debian_modules $guest_vif_modules
+		$guest_switchboard_modules $tools_key $kernel_key
+		$dom0_base_key $(cat "$lab_cache/token")")
+	guest_key=$(hash_of <<<"$(recipe build_guest disk_of) $guest_base_key")
 	tools=$lab_cache/tools-$tools_key
 	kernel=$lab_cache/kernel-$kernel_key
 	dom0_base=$lab_cache/dom0_base-$dom0_base_key

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # set by lab
 # SPDX-License-Identifier: GPL-2.0-only
 # machine - the emulated machine: start, snapshots, ports, stop
 #
@@ -20,11 +20,13 @@ describe_machine() {
 	local linux_line="console=hvc0 root=/dev/vda rw quiet mitigations=off"
 	xen_line+=" spec-ctrl=no xpti=no bootscrub=0"
 	linux_line+=" net.ifnames=0 panic=-1 systemd.show_status=0"
+	# shellcheck disable=SC2054 # the commas are QEMU's
 	machine=(-M q35 -cpu "max,-smap,-rdtscp,-erms,-fsrm"
 		-m "${LAB_MEMORY:-4096}" -display none -vga none -no-reboot
 		-kernel "$kernel/xen" -append "$xen_line"
 		-initrd "$kernel/vmlinux $linux_line,$dom0/initrd")
 	if [ "$1" = icount ]; then
+		# shellcheck disable=SC2054
 		machine+=(-accel tcg,thread=single -smp 1
 			-icount "shift=0,sleep=off"
 			-rtc "base=2026-01-01,clock=vm")
@@ -164,8 +166,30 @@ boot_machine() {
 	keep_ready
 }
 
+# A snapshot of a processor that is inside an HVM or PVH guest cannot be loaded
+# again (QEMU 7.2). It is outside when it sleeps, is in Xen, or in a PV kernel.
+outside_guests() {
+	qmp "info registers -a" | awk '/^RIP=/ {
+			match($0, /CPL=./); level = substr($0, RSTART + 4, 1)
+			if ($0 !~ /HLT=1/ && $0 !~ /^RIP=ffff82/ &&
+			    !($0 ~ /^RIP=ffffffff/ && level == 3))
+				inside = 1
+		}
+		END { exit inside }'
+}
+
+pause_outside_guests() {
+	local try
+	for try in {1..500}; do
+		qmp_quiet stop
+		! outside_guests || return 0
+		qmp_quiet cont
+	done
+	die "the guests are too busy for a snapshot ($try tries)"
+}
+
 keep_ready() {
-	qmp_quiet stop
+	pause_outside_guests
 	qmp_quiet "savevm ready"
 	cp --sparse=always "$lab_run/disk" "$ready.$$"
 	mv "$ready.$$" "$ready"
@@ -272,7 +296,9 @@ machine_forward() {
 machine_snapshot() {
 	need_running
 	[ $# = 1 ] || die "snapshot needs a name"
+	pause_outside_guests
 	qmp_quiet "savevm $1"
+	qmp_quiet cont
 }
 
 machine_restore() {
@@ -280,6 +306,7 @@ machine_restore() {
 	[ $# = 1 ] || die "restore needs a name"
 	flavour=$(cat "$lab_run/flavour")
 	qmp_quiet "loadvm $1"
+	qmp_quiet cont
 	wait_until 60 "Dom0's agent" alive_and agent_answers ||
 		die "Dom0 does not answer after the snapshot was restored"
 	set_clock

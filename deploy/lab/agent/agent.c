@@ -30,9 +30,9 @@
 
 #include "frame.h"
 
-#define SESSIONS_MAX		256
-#define ARGUMENTS_MAX		1024
-#define SEND_QUEUE_BYTES	(256 * 1024)
+#define SESSIONS_MAX 256
+#define ARGUMENTS_MAX 1024
+#define SEND_QUEUE_BYTES (256 * 1024)
 #define COMMAND_PATH \
 	"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -40,15 +40,15 @@ struct session {
 	struct session *next;
 	uint32_t id;
 	pid_t pid;
-	int process;		/* pidfd, -1 when the process was reaped */
-	int input;		/* -1 when closed, as the two below */
+	int process; /* pidfd, -1 when the process was reaped */
+	int input; /* -1 when closed, as the two below */
 	int output;
 	int error;
-	bool terminal;		/* input and output are a terminal's master */
-	bool input_ended;	/* close input when its queue is empty */
-	bool told;		/* EXIT was sent: output goes to nobody */
+	bool terminal; /* input and output are a terminal's master */
+	bool input_ended; /* close input when its queue is empty */
+	bool told; /* EXIT was sent: output goes to nobody */
 	int status;
-	struct queue waiting;	/* for input */
+	struct queue waiting; /* for input */
 };
 
 static struct session *sessions;
@@ -157,9 +157,9 @@ static void unblock(int fd)
 
 static int start(struct session *session, uint8_t flags, char **arguments)
 {
-	int status = flags & FRAME_RUN_TERMINAL ?
-			     start_on_terminal(session, arguments) :
-			     start_on_pipes(session, arguments);
+	int status = flags & FRAME_RUN_TERMINAL
+			     ? start_on_terminal(session, arguments)
+			     : start_on_pipes(session, arguments);
 
 	if (status)
 		return status;
@@ -237,7 +237,10 @@ static void run(const struct frame *frame)
 	if (start(session, frame->body[0], arguments)) {
 		refuse(frame->session, "lab-agent: cannot start a command\n");
 		session->told = true;
+		return;
 	}
+	/* No more credit yet, but the client sees that somebody is here. */
+	frame_put_number(&sending, session->id, FRAME_CREDIT, 0);
 }
 
 /* ---- frames from the client ---- */
@@ -358,8 +361,8 @@ static void reap(struct session *session)
 	int status = 0;
 
 	waitpid(session->pid, &status, 0);
-	session->status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) :
-						WEXITSTATUS(status);
+	session->status = WIFSIGNALED(status) ? 128 + WTERMSIG(status)
+					      : WEXITSTATUS(status);
 	close_fd(&session->process);
 }
 

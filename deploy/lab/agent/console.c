@@ -33,15 +33,15 @@
 
 #include "frame.h"
 
-#define CLIENTS_MAX	 64
+#define CLIENTS_MAX 64
 #define CLIENT_QUEUE_MAX (4 * 1024 * 1024)
-#define TO_GUEST_MAX	 (64 * 1024)
+#define TO_GUEST_MAX (64 * 1024)
 
 struct client {
-	int fd;			/* -1 marks a free slot */
-	uint32_t session;	/* on the console */
-	struct queue received;	/* from the client */
-	struct queue sending;	/* to the client */
+	int fd; /* -1 marks a free slot */
+	uint32_t session; /* on the console */
+	struct queue received; /* from the client */
+	struct queue sending; /* to the client */
 };
 
 static struct xs_handle *xenstore;
@@ -183,8 +183,8 @@ static uint32_t read_ring(void)
 static uint32_t write_ring(void)
 {
 	uint32_t produced = ring->in_prod;
-	uint32_t used = produced -
-			__atomic_load_n(&ring->in_cons, __ATOMIC_ACQUIRE);
+	uint32_t used =
+		produced - __atomic_load_n(&ring->in_cons, __ATOMIC_ACQUIRE);
 	uint32_t length = queue_length(&to_guest);
 
 	if (used > sizeof(ring->in))
@@ -228,8 +228,8 @@ static void accept_client(int listener)
 static void receive_from_client(struct client *client)
 {
 	struct frame frame;
-	ssize_t length = queue_fill(&client->received, client->fd,
-				    FRAME_BODY_MAX);
+	ssize_t length =
+		queue_fill(&client->received, client->fd, FRAME_BODY_MAX);
 
 	if (length == -EAGAIN || length == -EINTR)
 		return;

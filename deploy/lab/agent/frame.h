@@ -27,13 +27,13 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define FRAME_HEADER_BYTES	8
-#define FRAME_BODY_MAX		32768
-#define FRAME_CREDIT_BYTES	(256 * 1024)
-#define FRAME_RUN_TERMINAL	1
+#define FRAME_HEADER_BYTES 8
+#define FRAME_BODY_MAX 32768
+#define FRAME_CREDIT_BYTES (256 * 1024)
+#define FRAME_RUN_TERMINAL 1
 
 /* What a guest's agent writes once, when its console is in raw mode. */
-#define FRAME_HELLO		"\001switchboard-lab-agent\002"
+#define FRAME_HELLO "\001switchboard-lab-agent\002"
 
 enum frame_type {
 	FRAME_TOKEN = 1,

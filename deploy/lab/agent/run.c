@@ -2,11 +2,12 @@
 /*
  * lab-run - run one command through a lab agent
  *
- *	lab-run [-t] [-k token-file] tcp:PORT|unix:PATH COMMAND [ARGUMENT...]
+ *	lab-run [-t] [-k TOKEN-FILE] [-w SECONDS] tcp:PORT|unix:PATH
+ *		COMMAND [ARGUMENT...]
  *
  * stdin, stdout, stderr and the exit status are those of the command. -t gives
  * it a terminal. One argument alone goes to a shell, several are executed as
- * they are. Exits with 255 when the agent cannot be reached or goes away.
+ * they are. -w bounds the wait for the agent's first sign. Exits with 255 when the agent cannot be reached or goes away.
  */
 #include <arpa/inet.h>
 #include <err.h>
@@ -27,12 +28,14 @@
 
 #include "frame.h"
 
-#define SEND_QUEUE_BYTES	(128 * 1024)
+#define SEND_QUEUE_BYTES (128 * 1024)
 
 static struct queue sending;
 static struct queue receiving;
 static size_t credit_bytes = FRAME_CREDIT_BYTES;
 static bool input_ended;
+static bool answered;
+static int patience_ms = -1; /* how long to wait for the agent's first frame */
 static struct termios terminal_before;
 static volatile sig_atomic_t resized;
 
@@ -144,7 +147,8 @@ static void take_terminal(void)
 static void send_input(void)
 {
 	uint8_t bytes[FRAME_BODY_MAX];
-	size_t most = credit_bytes < sizeof(bytes) ? credit_bytes : sizeof(bytes);
+	size_t most =
+		credit_bytes < sizeof(bytes) ? credit_bytes : sizeof(bytes);
 	ssize_t length = read(STDIN_FILENO, bytes, most);
 
 	if (length < 0 && (errno == EINTR || errno == EAGAIN))
@@ -203,6 +207,7 @@ static void receive(int fd)
 		return;
 	if (length <= 0)
 		errx(255, "the agent went away");
+	answered = true;
 	while ((length = frame_peek(&receiving, &frame)) > 0) {
 		handle(&frame);
 		queue_drop(&receiving, length);
@@ -213,6 +218,8 @@ static void receive(int fd)
 
 static void serve(int fd)
 {
+	int ready;
+
 	for (;;) {
 		struct pollfd polls[2] = {
 			{ .fd = fd, .events = POLLIN },
@@ -226,12 +233,14 @@ static void serve(int fd)
 		if (input_ended || !credit_bytes ||
 		    queue_length(&sending) > SEND_QUEUE_BYTES)
 			polls[1].fd = -1;
-		if (poll(polls, 2, -1) < 0)
+		ready = poll(polls, 2, answered ? -1 : patience_ms);
+		if (ready < 0)
 			continue;
+		if (!ready)
+			errx(255, "no answer from the agent");
 		if (polls[1].revents)
 			send_input();
-		if (polls[0].revents & POLLOUT &&
-		    queue_drain(&sending, fd) < 0)
+		if (polls[0].revents & POLLOUT && queue_drain(&sending, fd) < 0)
 			errx(255, "the agent went away");
 		if (polls[0].revents & ~POLLOUT)
 			receive(fd);
@@ -244,16 +253,19 @@ int main(int count, char **arguments)
 	bool terminal = false;
 	int option, fd;
 
-	while ((option = getopt(count, arguments, "+tk:")) != -1) {
+	while ((option = getopt(count, arguments, "+tk:w:")) != -1) {
 		if (option == 't')
 			terminal = true;
 		else if (option == 'k')
 			token = optarg;
+		else if (option == 'w')
+			patience_ms = atoi(optarg) * 1000;
 		else
 			return 255;
 	}
 	if (count - optind < 2)
-		errx(255, "usage: lab-run [-t] [-k FILE] ADDRESS COMMAND...");
+		errx(255, "usage: lab-run [-t] [-k FILE] [-w SECONDS] "
+			  "ADDRESS COMMAND...");
 	signal(SIGPIPE, SIG_IGN);
 	fd = connect_address(arguments[optind]);
 	if (token)
