@@ -9,7 +9,7 @@ switchboard-monitor_SOURCES := $(addprefix services/monitor/,monitor.c watch.c) 
 	$(MONITOR_BOOK) $(MONITOR_REPORT) $(MONITOR_HTTP) $(COMMON_SOURCES)
 switchboard-monitor_PACKAGES := libmicrohttpd $(COMMON_PACKAGES)
 
-MONITOR_TESTS := monitor_book monitor_report monitor_http
+MONITOR_TESTS := monitor_book monitor_report monitor_http monitor_services
 TESTS += $(MONITOR_TESTS)
 monitor_book_SOURCES := tests/unit/monitor_book.c $(MONITOR_BOOK)
 monitor_book_PACKAGES := check
@@ -19,6 +19,9 @@ monitor_report_PACKAGES := check jansson
 monitor_http_SOURCES := tests/unit/monitor_http.c services/common/loop.c \
 	$(MONITOR_HTTP)
 monitor_http_PACKAGES := check libmicrohttpd
+monitor_services_SOURCES := tests/unit/monitor_services.c \
+	services/monitor/watch.c $(MONITOR_BOOK) $(COMMON_SOURCES)
+monitor_services_PACKAGES := check $(COMMON_PACKAGES)
 
 # The assembler takes these in
 $(BUILD)/services/monitor/page.o: $(wildcard services/monitor/page/*)
