@@ -36,6 +36,23 @@
 /* Work for one guest in one wake-up before the next has its turn */
 #define LIMIT_TRUNK_BURST 32u
 #define LIMIT_LINE_BURST 256u
+/* Bytes moved at once, each way, by one look at a circuit */
+#define LIMIT_SPAN_BYTES (256u * 1024u)
+/* Connections accepted by one look at a listener */
+#define LIMIT_ACCEPT_BURST 16u
+/* Backlog of a listener, whatever the guest asks for */
+#define LIMIT_BACKLOG_MAX 4096u
+/* Circuits of the guest's pool that stay mapped beyond those it may use */
+#define LIMIT_LINE_MAPPED_SPARE 256u
+
+/* Events of which nothing came, in a row, before a line has to wait */
+#define LIMIT_LINE_USELESS_EVENTS 64u
+#define LIMIT_LINE_THROTTLE_MS 5u
+
+/* Descriptors of a proxy: what it asks for when it starts */
+#define LIMIT_DESCRIPTORS 262144u
+/* How long a proxy waits when it got no descriptor */
+#define LIMIT_STARVED_MS 100u
 
 /* Answers to a guest that does not read its trunk */
 #define LIMIT_TRUNK_ANSWERS 256u

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * connect.c - the operator's order to connect a circuit
+ *
+ * Where to is in the order and never read from the guest, who may have
+ * changed its mind since the operator looked. Nothing waits: a connection that
+ * takes its time costs its socket and nothing else.
+ *
+ * System calls: socket, setsockopt, bind, connect, getsockopt, getsockname,
+ * epoll_ctl, close.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "services/common/address.h"
+#include "services/proxy-tcp/circuit.h"
+
+/* A source address without a port must not take one of its own for good */
+static int bind_source(int fd, const struct sb_address *source)
+{
+	const int on = 1;
+	struct sockaddr_storage sa;
+	socklen_t length = address_to_sockaddr(source, &sa);
+
+	if (!length)
+		return 0;
+	if (source->port)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	else
+		setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on,
+			   sizeof(on));
+	return bind(fd, (struct sockaddr *)&sa, length) < 0 ? -errno : 0;
+}
+
+static void read_local(struct circuit *c)
+{
+	struct sockaddr_storage sa;
+	socklen_t length = sizeof(sa);
+
+	if (getsockname(c->watch.fd, (struct sockaddr *)&sa, &length) == 0)
+		address_from_sockaddr(&c->local, (struct sockaddr *)&sa);
+}
+
+static void connected(struct circuit *c)
+{
+	c->line->proxy->count[PROXY_CONNECTED]++;
+	c->phase = CIRCUIT_OPEN;
+	c->writable = true;
+	read_local(c);
+	circuit_opened(c);
+	/* the guest may have written already, without a bell of its own */
+	line_look_at(c->line, c->entry);
+}
+
+static void failed(struct circuit *c, int error)
+{
+	c->line->proxy->count[PROXY_CONNECT_FAILED]++;
+	circuit_end(c, error, 0);
+}
+
+void connect_look(struct circuit *c)
+{
+	socklen_t length = sizeof(int);
+	int error = 0;
+
+	if (!c->writable)
+		return;
+	if (getsockopt(c->watch.fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0)
+		error = errno;
+	if (error)
+		failed(c, error);
+	else
+		connected(c);
+}
+
+/* Return: 0 when connected, 1 when that takes time, or -errno */
+static int start(struct circuit *c, int fd, const struct ipc_open *order)
+{
+	struct sockaddr_storage sa;
+	socklen_t length = address_to_sockaddr(&order->remote, &sa);
+	uint32_t events = EPOLLIN | EPOLLRDHUP;
+	int error;
+
+	options_apply(c, fd);
+	error = bind_source(fd, &order->source);
+	if (error)
+		return error;
+	if (connect(fd, (struct sockaddr *)&sa, length) < 0) {
+		if (errno != EINPROGRESS)
+			return -errno;
+		events |= EPOLLOUT;
+	}
+	/* what has happened already is told all the same */
+	if (circuit_watch(c, fd, events) < 0)
+		return -ENOBUFS;
+	return events & EPOLLOUT ? 1 : 0;
+}
+
+static int open_socket(struct circuit *c, const struct ipc_open *order)
+{
+	int family =
+		order->remote.family == SB_FAMILY_IPV6 ? AF_INET6 : AF_INET;
+	int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int result;
+
+	if (fd < 0) {
+		c->line->proxy->count[PROXY_NO_DESCRIPTOR]++;
+		return -ENOBUFS;
+	}
+	result = start(c, fd, order);
+	if (result < 0)
+		close(fd);
+	return result;
+}
+
+static int begin(struct circuit *c, const struct ipc_open *order)
+{
+	struct line *l = c->line;
+	int error;
+
+	circuit_begin(c, order->generation, CIRCUIT_CONNECTING);
+	c->remote = order->remote;
+	if (l->circuits > l->attach.circuits_max)
+		return -ENOBUFS;
+	error = circuit_map(c);
+	return error ? error : open_socket(c, order);
+}
+
+void connect_order(struct line *l, const struct ipc_open *order)
+{
+	struct circuit *c = circuit_take_order(
+		l, order->entry, order->generation, SB_ENTRY_STREAM);
+	int result;
+
+	if (!c)
+		return;
+	l->proxy->count[PROXY_OPENS]++;
+	result = begin(c, order);
+	if (result < 0)
+		failed(c, -result);
+	else if (result == 0)
+		connected(c);
+	else
+		circuit_take(c);
+}
