@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # A harness is tests/fuzz/NAME.c, its inputs tests/fuzz/corpus/NAME/, and what
 # it needs NAME_WITH. It runs for a moment with the units, and by itself here.
-FUZZERS := ipc address
+FUZZERS := ipc address config trunk
 ipc_WITH := $(addprefix ipc/,messages.c decode.c encode.c json.c) \
 	services/common/address.c
 address_WITH := services/common/address.c
+config_WITH := $(wildcard services/operator/config*.c) services/common/log.c \
+	$(ipc_WITH)
+config_WITH_PACKAGES := jansson libsystemd
+trunk_WITH := services/operator/trunk.c
 
 TESTS += $(FUZZERS:%=fuzz_%)
 $(foreach f,$(FUZZERS),$(eval fuzz_$(f)_SOURCES := tests/fuzz/$(f).c \
 	tests/fuzz/replay.c $$($(f)_WITH)))
 $(foreach f,$(FUZZERS),$(eval fuzz_$(f)_PACKAGES := $$($(f)_WITH_PACKAGES)))
 
+# One of them: make fuzz FUZZERS=trunk
 FUZZ_S ?= 60
 .PHONY: fuzz
 fuzz: ## look for inputs that break a parser, FUZZ_S seconds each (60)
