@@ -6,4 +6,405 @@
 #ifndef SB_GUEST_INTERNAL_H
 #define SB_GUEST_INTERNAL_H
 
+#include <linux/interrupt.h>
+#include <linux/kref.h>
+#include <linux/workqueue.h>
+#include <xen/grant_table.h>
+#include <xen/interface/event_channel.h>
+
+/* A grant reference that is none: Xen keeps the first few for itself */
+#define SB_GREF_NONE 0u
+
+/* The state of a word that means "connected", whichever side writes it */
+#define SB_WORD_LIVE 2u
+/* The state of a word that means "I am done", whichever side writes it */
+#define SB_WORD_CLOSED 3u
+SB_ASSERT(SB_OWNER_OFFERED == SB_WORD_LIVE && SB_PEER_OPEN == SB_WORD_LIVE);
+SB_ASSERT(SB_OWNER_CLOSED == SB_WORD_CLOSED);
+SB_ASSERT(SB_PEER_CLOSED == SB_WORD_CLOSED);
+
+/* Whose a circuit is; moves under line->lock unless said otherwise */
+enum sb_circuit_state {
+	SB_CIRCUIT_BLANK, /* pages without grants: in-guest, or about to be */
+	SB_CIRCUIT_READY, /* the line's pool */
+	SB_CIRCUIT_BUSY, /* a socket's: connecting, connected or listening */
+	SB_CIRCUIT_POSTED, /* a listener's, offered to the peer (its lock) */
+	SB_CIRCUIT_QUEUED, /* a listener's, waiting for accept() (its lock) */
+	SB_CIRCUIT_CLOSING, /* nobody's: waits for the peer's CLOSED */
+	SB_CIRCUIT_REVOKED, /* nobody's: waits for the peer's UNMAPPED */
+	SB_CIRCUIT_ENDING, /* grants to be ended, in process context */
+};
+
+/**
+ * struct sb_circuit - a circuit, or a listener's entry, as the guest sees it
+ * @line:       whose table it is in, referenced; NULL in-guest
+ * @entry:      in the line's table; of its own in-guest
+ * @number:     of the entry
+ * @generation: of the entry now
+ * @state:      enum sb_circuit_state
+ * @kind:       enum sb_entry_kind
+ * @pages:      how many pages it has: 0 for a listener's entry
+ * @lost:       its line is gone: as if the peer had said CLOSED, ECONNRESET
+ * @quarantined: its pages are counted as such
+ * @asked:      a request about it went to the operator
+ * @refused:    errno from the operator, or 0
+ * @used:       bytes of each area that may not be zero
+ * @index:      the index page
+ * @area:       tx and rx, each mapped twice in a row
+ * @page:       index page, tx pages, rx pages
+ * @gref:       their grants
+ * @end:        the sockets at both ends, by enum sb_side; on a line only the
+ *              owner's; under RCU
+ * @listener:   to which it is posted, under RCU
+ * @node:       in the list of its state
+ * @request:    in the trunk's list of messages that had no room
+ * @later:      in-guest: rings the other end from a work item
+ * @since:      jiffies when it began to close
+ * @local:      of the request
+ * @remote:     of the request
+ * @backlog:    of the request
+ * @ends:       in-guest: ends that still use it
+ */
+struct sb_circuit {
+	struct sb_guest_line *line;
+	struct sb_entry *entry;
+	u32 number;
+	u32 generation;
+	u8 state;
+	u8 kind;
+	u8 pages;
+	bool lost;
+	bool asked;
+	bool quarantined;
+	u16 refused;
+	u32 used[2];
+	struct sb_index_page *index;
+	u8 *area[2];
+	struct page *page[SB_CIRCUIT_PAGES_INLINE];
+	grant_ref_t gref[SB_CIRCUIT_PAGES_INLINE];
+	struct sb_sock __rcu *end[2];
+	struct sb_listener __rcu *listener;
+	struct list_head node;
+	union {
+		struct list_head request;
+		struct work_struct later;
+	};
+	unsigned long since;
+	struct sb_address local;
+	struct sb_address remote;
+	u32 backlog;
+	refcount_t ends;
+	struct rcu_head rcu;
+};
+
+/**
+ * struct sb_table_page - 16 entries of a line's table
+ * @table: shared
+ * @gref:  its grant
+ * @slot:  the circuit of each entry, or NULL; read under RCU
+ */
+struct sb_table_page {
+	struct sb_table *table;
+	grant_ref_t gref;
+	struct sb_circuit *slot[SB_ENTRIES_PER_PAGE];
+};
+
+/**
+ * struct sb_guest_line - a line that this guest owns
+ * @ref:       users that hold no circuit; the last goes when no circuit is left
+ * @number:    the operator's number for it
+ * @kind:      enum sb_line_kind
+ * @domain:    the peer's
+ * @attached:  the peer has shown itself
+ * @lost:      torn down: only waits for its circuits
+ * @epoch:     the peer's, as last seen
+ * @header:    shared; @doorbells and @directory too
+ * @gref:      grants of these three
+ * @in:        bells to us
+ * @out:       bells to the peer
+ * @port:      event channel
+ * @irq:       its interrupt
+ * @tasklet:   answers the bells
+ * @left:      summary bits taken but not yet looked at; the tasklet's
+ * @lock:      guards what follows
+ * @table:     table pages, the first @tables of them exist
+ * @tables:    only grows
+ * @used:      entries that hold a circuit
+ * @entry_hint: look for a free entry from here
+ * @ready:     the pool, newest first
+ * @ready_count: its length
+ * @ready_low: its smallest length since the last sweep
+ * @closing:   circuits in state CLOSING
+ * @ending:    circuits in state ENDING
+ * @work:      fills the pool, ends grants
+ * @sweep:     trims the pool, resets circuits that do not close
+ * @free:      frees the line
+ */
+struct sb_guest_line {
+	struct kref ref;
+	u16 number;
+	u8 kind;
+	domid_t domain;
+	bool attached;
+	bool lost;
+	u32 epoch;
+	struct sb_line *header;
+	struct sb_doorbells *doorbells;
+	struct sb_directory *directory;
+	grant_ref_t gref[3];
+	struct sb_bells in;
+	struct sb_bells out;
+	evtchn_port_t port;
+	int irq;
+	struct tasklet_struct tasklet;
+	u64 left;
+	spinlock_t lock;
+	struct sb_table_page **table;
+	u32 tables;
+	u32 used;
+	u32 entry_hint;
+	struct list_head ready;
+	u32 ready_count;
+	u32 ready_low;
+	struct list_head closing;
+	struct list_head ending;
+	struct work_struct work;
+	struct delayed_work sweep;
+	struct work_struct free;
+};
+
+/**
+ * struct sb_listener - the queues of a listening socket
+ * @lock:    guards what follows; inside the socket's lock
+ * @open:    takes connections
+ * @queue:   circuits that wait for accept(); sk_ack_backlog counts them
+ * @waiting: in-guest circuits that wait for room in @queue
+ * @posted:  circuits offered to the proxy
+ * @posted_count: their number
+ * @posted_target: how many there should be
+ * @line:    where it is published, or NULL
+ * @entry:   its entry there
+ * @answer:  of the proxy: 1 not yet, 0 published, else -errno (socket's lock)
+ * @options: for circuits that are posted
+ * @post:    posts more
+ * @sk:      the socket, referenced by @post while it is pending
+ */
+struct sb_listener {
+	spinlock_t lock;
+	bool open;
+	struct list_head queue;
+	struct list_head waiting;
+	struct list_head posted;
+	u32 posted_count;
+	u32 posted_target;
+	struct sb_guest_line *line;
+	u32 entry;
+	int answer;
+	struct sb_options options;
+	struct work_struct post;
+	struct sock *sk;
+	struct rcu_head rcu;
+};
+
+extern struct workqueue_struct *sb_workqueue;
+
+/* ---- circuit.c: pages, grants, words ---- */
+struct sb_circuit *sb_circuit_alloc(void);
+struct sb_circuit *sb_circuit_alloc_bare(void);
+void sb_circuit_free(struct sb_circuit *c);
+int sb_circuit_grant(struct sb_circuit *c, domid_t domain);
+/* Ends what grants can be ended: true when none is left */
+bool sb_circuit_ungrant(struct sb_circuit *c);
+void sb_circuit_wipe(struct sb_circuit *c);
+/* Ring the other side of @c */
+void sb_circuit_ring(struct sb_circuit *c, enum sb_side side);
+/* The same while the spinlock of this end's socket is held */
+void sb_circuit_ring_locked(struct sb_circuit *c, enum sb_side side);
+/* An end stores its word, for good, and lets go of the circuit */
+void sb_circuit_leave(struct sb_circuit *c, enum sb_side side, u32 flags);
+/* Blank circuits for in-guest use */
+struct sb_circuit *sb_circuit_blank_get(void);
+void sb_circuit_blank_put(struct sb_circuit *c);
+
+static inline u32 *sb_circuit_word(struct sb_circuit *c, enum sb_side side)
+{
+	return side == SB_OWNER ? &c->entry->owner : &c->entry->peer;
+}
+
+/* ---- table.c: entries of a line ---- */
+int sb_table_init(struct sb_guest_line *line);
+void sb_table_free(struct sb_guest_line *line);
+/* Give @c a free entry of @line. Process context */
+int sb_table_place(struct sb_guest_line *line, struct sb_circuit *c);
+/* The entry is free again, the peer does not look at it */
+void sb_table_clear(struct sb_circuit *c);
+/* The circuit in an entry, or NULL; under RCU */
+struct sb_circuit *sb_table_slot(struct sb_guest_line *line, u32 entry);
+
+/* ---- pool.c: ready circuits of a line, and those that end ---- */
+/* A ready circuit: from the pool, or, when @may_make, a new one; or ERR_PTR */
+struct sb_circuit *sb_pool_take(struct sb_guest_line *line, bool may_make);
+/* An entry without pages, for a listener */
+struct sb_circuit *sb_pool_take_bare(struct sb_guest_line *line);
+/* A circuit of state CLOSING or REVOKED: has the peer answered? */
+void sb_pool_check(struct sb_circuit *c);
+void sb_pool_close(struct sb_circuit *c);
+void sb_pool_work(struct work_struct *work);
+void sb_pool_sweep(struct work_struct *work);
+void sb_pool_lose(struct sb_guest_line *line);
+
+/* ---- line.c ---- */
+struct sb_guest_line *sb_line_create(u16 number, u8 kind, domid_t domain);
+void sb_line_put(struct sb_guest_line *line);
+/* The peer is gone: every circuit ends, the memory goes when the last does */
+void sb_line_lose(struct sb_guest_line *line);
+void sb_line_notify(struct sb_guest_line *line);
+
+/* ---- orders.c: what the operator wants; lines by number and kind ---- */
+void sb_orders_handle(const struct sb_message *m, domid_t operator);
+/* A new operator: what was not answered is asked again. Process context */
+void sb_orders_resend(void);
+void sb_orders_lose_all(void);
+/* There is a device, or no longer one */
+void sb_orders_expect(bool device);
+bool sb_orders_wait_configured(unsigned int seconds);
+/* The guest's line of a kind, referenced, when its peer is there; or NULL */
+struct sb_guest_line *sb_orders_line(enum sb_line_kind kind);
+/* The same, but wait for it: ERR_PTR(-ENETUNREACH) when there is no device */
+struct sb_guest_line *sb_orders_line_wait(enum sb_line_kind kind, long timeo);
+/* A line's peer attached itself, or another one did; in the line's tasklet */
+void sb_orders_line_attached(struct sb_guest_line *line);
+/* The line of a number, or NULL; stays while the caller is the trunk's work */
+struct sb_guest_line *sb_orders_line_number(unsigned int number);
+
+/* ---- trunk.c ---- */
+struct xenbus_device;
+int sb_trunk_connect(struct xenbus_device *dev);
+void sb_trunk_attached(void);
+void sb_trunk_disconnect(void);
+/* Send OPEN or LISTEN for a circuit that has just become OFFERED */
+void sb_trunk_request(struct sb_circuit *c);
+/* Forget a request that still waits for room */
+void sb_trunk_forget(struct sb_circuit *c);
+/* Send LINE_READY or LINE_GONE */
+void sb_trunk_say(enum sb_message_type type, unsigned int line);
+
+/* ---- frontend.c ---- */
+int sb_frontend_init(void);
+
+/* ---- family.c ---- */
+extern struct proto sb_proto;
+/* Visit each listening socket, with a reference; may sleep */
+void sb_sock_for_each_listener(void (*visit)(struct sock *sk));
+
+/* ---- stream.c ---- */
+void sb_stream_bell(struct sb_sock *sb);
+void sb_stream_release_cb(struct sock *sk);
+/* Take in what the peer's word says now; spinlock or ownership held */
+void sb_stream_look(struct sb_sock *sb);
+/* The peer lied: end the circuit with EPROTO */
+void sb_stream_lie(struct sb_sock *sb, const char *what);
+/* Add flags to our word and ring; ownership held */
+void sb_stream_word_add(struct sb_sock *sb, u32 flags);
+void sb_stream_fail(struct sb_sock *sb, int error);
+/* Give the circuit back, with a reset if @abort; ownership held */
+void sb_stream_leave(struct sb_sock *sb, bool abort);
+/* Back to an unconnected socket; ownership held */
+void sb_stream_disconnect(struct sb_sock *sb);
+/* An unconnected socket becomes the end @side of a circuit */
+void sb_stream_attach(struct sb_sock *sb, struct sb_circuit *c,
+		      enum sb_side side);
+/* Take the names of both ends from the circuit's entry */
+void sb_stream_names(struct sb_sock *sb);
+void sb_stream_write_space(struct sock *sk);
+
+/* Read without the lock by the core, and by poll in other files */
+static inline void sb_stream_state(struct sock *sk, int state)
+{
+	smp_store_release(&sk->sk_state, state);
+}
+
+/* Room from which a socket polls writable: a third, as TCP has it */
+static inline u32 sb_stream_room_wanted(const struct sb_sock *sb)
+{
+	return sb->tx.size / 3;
+}
+
+/* ---- connect.c ---- */
+int sb_connect(struct socket *sock, struct sockaddr *addr, int bytes,
+	       int flags);
+
+/* ---- wait.c ---- */
+/*
+ * Sleep until the socket is woken, letting go of its lock. The caller arms,
+ * and looks again, between _begin() and _sleep(). Returns 0 or, when a signal
+ * came or *timeo ran out, the errno to return.
+ */
+void sb_wait_begin(struct sock *sk, struct wait_queue_entry *wait);
+int sb_wait_sleep(struct sock *sk, struct wait_queue_entry *wait, long *timeo);
+void sb_wait_end(struct sock *sk, struct wait_queue_entry *wait);
+
+/* ---- poll.c ---- */
+__poll_t sb_poll(struct file *file, struct socket *sock,
+		 struct poll_table_struct *table);
+
+/* ---- transfer.c ---- */
+int sb_transfer_send(struct socket *sock, struct msghdr *msg, size_t bytes);
+int sb_transfer_receive(struct socket *sock, struct msghdr *msg, size_t bytes,
+			int flags);
+int sb_transfer_ioctl(struct socket *sock, unsigned int cmd, unsigned long arg);
+/* Bytes that can be read now */
+u32 sb_transfer_readable(struct sb_sock *sb);
+/* Ask for a bell at so many bytes held, or so much room: true if there are */
+bool sb_transfer_arm_read(struct sb_sock *sb, u32 bytes);
+bool sb_transfer_arm_write(struct sb_sock *sb, u32 wanted);
+
+/* ---- accept.c: the queues of a listener ---- */
+int sb_accept(struct socket *sock, struct socket *newsock, int flags,
+	      bool kern);
+/* Post what is missing, soon and in process context */
+void sb_accept_post(struct sb_listener *l);
+void sb_accept_post_work(struct work_struct *work);
+/* A bell for a posted circuit; under RCU */
+void sb_accept_bell(struct sb_circuit *c);
+/* A posted circuit's line is gone; under RCU */
+void sb_accept_lost(struct sb_circuit *c);
+/* A circuit of the queues that nobody will accept; under RCU */
+void sb_accept_refuse(struct sb_circuit *c, int error);
+/* In-guest: connect @c's owner to the listener, or let it wait; or -errno */
+int sb_accept_join(struct sb_sock *listening, struct sb_circuit *c);
+/* Take a circuit that still waits away; false when it is connected */
+bool sb_accept_unjoin(struct sb_circuit *c);
+
+/* ---- listen.c ---- */
+int sb_accept_listen(struct socket *sock, int backlog);
+/* The listener closes: whoever waits is reset or refused; ownership held */
+void sb_accept_stop(struct sb_sock *sb);
+void sb_accept_free(struct sb_sock *sb);
+bool sb_accept_pending(const struct sb_sock *sb);
+/* The proxy answered about a listener's entry; spinlock or ownership held */
+void sb_accept_look(struct sb_sock *sb);
+void sb_accept_options(struct sb_sock *sb);
+/* A line is there: publish every listener that is not */
+void sb_accept_line_up(void);
+
+/* ---- loopback.c ---- */
+bool sb_loopback_wanted(const struct sb_address *remote);
+int sb_loopback_connect(struct sb_sock *sb, const struct sb_address *remote);
+
+/* ---- port.c ---- */
+int sb_port_bind(struct sb_sock *sb, const struct sb_address *a);
+void sb_port_release(struct sb_sock *sb);
+int sb_port_listen(struct sb_sock *sb);
+void sb_port_unlisten(struct sb_sock *sb);
+/* The proxy listens on another port than the one we chose: take that */
+void sb_port_move(struct sb_sock *sb, u16 port);
+/* Who listens there, referenced; or NULL */
+struct sb_sock *sb_port_find(const struct sb_address *a);
+
+static inline void sb_count(atomic64_t *counter)
+{
+	atomic64_inc(counter);
+}
+
 #endif

@@ -23,6 +23,7 @@
 #ifndef SB_GUEST_SWITCHBOARD_H
 #define SB_GUEST_SWITCHBOARD_H
 
+#undef pr_fmt
 #define pr_fmt(fmt) "switchboard: " fmt
 
 #include <linux/list.h>
@@ -36,7 +37,6 @@
 #include "limits.h"
 #include "options.h"
 
-struct sb_line;
 struct sb_circuit;
 struct sb_listener;
 struct seq_file;
@@ -54,6 +54,7 @@ struct seq_file;
  * @peer_word: the peer's word in the circuit's entry
  * @own:     our word as last stored
  * @seen:    the peer's word as last believed
+ * @told:    the peer's produced index, of which readers have been told
  * @side:    enum sb_side of ours
  * @flags:   SB_SOCK_* bits, atomic
  * @bound:   what bind() chose; family none when unbound
@@ -61,7 +62,6 @@ struct seq_file;
  * @remote:  what getpeername() tells
  * @options: what the peer's socket should have; .set says which were set
  * @hints:   options that are only kept; an accepted socket inherits both
- * @backlog: listen()'s second argument
  * @listener: queues of a listening socket, allocated by the first listen()
  * @port_node: in the port table, under its lock
  * @all_node: in the list of all sockets
@@ -78,6 +78,7 @@ struct sb_sock {
 	const u32 *peer_word;
 	u32 own;
 	u32 seen;
+	u32 told;
 	u8 side;
 	unsigned long flags;
 	struct sb_address bound;
@@ -85,7 +86,6 @@ struct sb_sock {
 	struct sb_address remote;
 	struct sb_options options;
 	struct sb_hints hints;
-	u32 backlog;
 	struct sb_listener *listener;
 	struct hlist_node port_node;
 	struct hlist_node all_node;
@@ -98,6 +98,7 @@ enum {
 	SB_SOCK_LISTENS, /* takes connections from the port table */
 	SB_SOCK_CONTROL, /* a datagram socket that only does ioctls */
 	SB_SOCK_AUTOPORT, /* the port was chosen by us */
+	SB_SOCK_ASKS, /* waits for an answer about its socket */
 };
 
 static inline struct sb_sock *sb_sk(const struct sock *sk)

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * circuit.c - the pages of a circuit: allocate, map, grant, zero, give back
+ *
+ * Each area is mapped twice in a row, so that a span of it is contiguous
+ * wherever it begins. Pages are allocated one by one: nothing here needs more
+ * than order 0. They are zeroed when they are allocated and again before the
+ * circuit begins another generation.
+ */
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+#include <xen/page.h>
+
+#include "switchboard.h"
+
+#define AREA_PAGES (1u << SB_CIRCUIT_ORDER)
+
+SB_ASSERT(SB_CIRCUIT_PAGES(SB_CIRCUIT_ORDER) <= SB_CIRCUIT_PAGES_INLINE);
+
+static LIST_HEAD(blanks);
+static DEFINE_SPINLOCK(blanks_lock);
+static unsigned int blank_count;
+
+struct sb_circuit *sb_circuit_alloc_bare(void)
+{
+	struct sb_circuit *c = kzalloc(sizeof(*c), GFP_KERNEL);
+
+	if (!c)
+		return NULL;
+	c->state = SB_CIRCUIT_BLANK;
+	INIT_LIST_HEAD(&c->node);
+	INIT_LIST_HEAD(&c->request);
+	return c;
+}
+
+static bool alloc_pages_of(struct sb_circuit *c)
+{
+	unsigned int i;
+
+	for (i = 0; i < SB_CIRCUIT_PAGES(SB_CIRCUIT_ORDER); i++) {
+		c->page[i] = alloc_page(GFP_KERNEL | __GFP_ZERO);
+		if (!c->page[i])
+			return false;
+		c->pages++;
+	}
+	return true;
+}
+
+static bool map_pages(struct sb_circuit *c)
+{
+	struct page *twice[1 + 4 * AREA_PAGES];
+	unsigned int i;
+	u8 *base;
+
+	twice[0] = c->page[0];
+	for (i = 0; i < 2 * AREA_PAGES; i++) {
+		twice[1 + i] = c->page[1 + i % AREA_PAGES];
+		twice[1 + 2 * AREA_PAGES + i] =
+			c->page[1 + AREA_PAGES + i % AREA_PAGES];
+	}
+	base = vmap(twice, ARRAY_SIZE(twice), VM_MAP, PAGE_KERNEL);
+	if (!base)
+		return false;
+	c->index = (struct sb_index_page *)base;
+	c->area[0] = base + PAGE_SIZE;
+	c->area[1] = c->area[0] + 2 * AREA_PAGES * PAGE_SIZE;
+	return true;
+}
+
+/* A circuit with zeroed pages and no grants; NULL without memory */
+struct sb_circuit *sb_circuit_alloc(void)
+{
+	struct sb_circuit *c = sb_circuit_alloc_bare();
+
+	if (!c)
+		return NULL;
+	c->kind = SB_ENTRY_STREAM;
+	sb_count(&sb_counters.circuits_existing);
+	if (alloc_pages_of(c) && map_pages(c))
+		return c;
+	sb_circuit_free(c);
+	return NULL;
+}
+
+/* Process context, without a grant left */
+void sb_circuit_free(struct sb_circuit *c)
+{
+	unsigned int i;
+
+	if (c->index)
+		vunmap(c->index);
+	for (i = 0; i < c->pages; i++)
+		__free_page(c->page[i]);
+	if (c->kind == SB_ENTRY_STREAM)
+		atomic64_dec(&sb_counters.circuits_existing);
+	if (!c->line)
+		kfree(c->entry);
+	kfree_rcu(c, rcu);
+}
+
+int sb_circuit_grant(struct sb_circuit *c, domid_t domain)
+{
+	grant_ref_t head;
+	unsigned int i;
+	int ref;
+
+	if (!c->pages)
+		return 0;
+	if (gnttab_alloc_grant_references(c->pages, &head))
+		return -ENOBUFS;
+	for (i = 0; i < c->pages; i++) {
+		ref = gnttab_claim_grant_reference(&head);
+		gnttab_grant_foreign_access_ref(ref, domain,
+						xen_page_to_gfn(c->page[i]), 0);
+		c->gref[i] = ref;
+	}
+	gnttab_free_grant_references(head);
+	return 0;
+}
+
+bool sb_circuit_ungrant(struct sb_circuit *c)
+{
+	unsigned int i, left = 0;
+
+	for (i = 0; i < c->pages; i++) {
+		if (c->gref[i] == SB_GREF_NONE)
+			continue;
+		if (gnttab_try_end_foreign_access(c->gref[i]))
+			c->gref[i] = SB_GREF_NONE;
+		else
+			left++;
+	}
+	return !left;
+}
+
+/*
+ * Only what was used is zeroed. A peer that wrote beyond the index it told us
+ * gives away nothing but what it knows itself, and could write it again.
+ */
+void sb_circuit_wipe(struct sb_circuit *c)
+{
+	u32 size = sb_area_bytes(SB_CIRCUIT_ORDER);
+	unsigned int i;
+	u32 told;
+
+	if (!c->pages)
+		return;
+	for (i = 0; i < 2; i++) {
+		told = sb_load(&c->index->side[i].produced);
+		memset(c->area[i], 0, min(size, max(told, c->used[i])));
+		c->used[i] = 0;
+	}
+	memset(c->index, 0, 2 * sizeof(struct sb_index));
+}
+
+void sb_circuit_ring(struct sb_circuit *c, enum sb_side side)
+{
+	struct sb_guest_line *line = c->line;
+	struct sb_sock *other;
+
+	sb_count(&sb_counters.bells_rung);
+	if (line) {
+		if (!READ_ONCE(line->lost) &&
+		    sb_bells_ring(&line->out, c->number))
+			sb_line_notify(line);
+		return;
+	}
+	rcu_read_lock();
+	other = rcu_dereference(c->end[!side]);
+	if (other)
+		sb_stream_bell(other);
+	rcu_read_unlock();
+}
+
+/* The other end's spinlock must not be taken inside this end's */
+void sb_circuit_ring_locked(struct sb_circuit *c, enum sb_side side)
+{
+	if (c->line)
+		sb_circuit_ring(c, side);
+	else
+		queue_work(sb_workqueue, &c->later);
+}
+
+static void run_later(struct work_struct *work)
+{
+	struct sb_circuit *c = container_of(work, struct sb_circuit, later);
+
+	if (READ_ONCE(c->state) == SB_CIRCUIT_ENDING) {
+		sb_circuit_free(c);
+		return;
+	}
+	sb_circuit_ring(c, SB_OWNER);
+	sb_circuit_ring(c, SB_PEER);
+}
+
+static struct sb_circuit *blank_alloc(void)
+{
+	struct sb_circuit *c = sb_circuit_alloc();
+
+	if (!c)
+		return NULL;
+	INIT_WORK(&c->later, run_later);
+	c->entry = kzalloc(sizeof(*c->entry), GFP_KERNEL);
+	if (c->entry)
+		return c;
+	sb_circuit_free(c);
+	return NULL;
+}
+
+struct sb_circuit *sb_circuit_blank_get(void)
+{
+	struct sb_circuit *c;
+
+	spin_lock_bh(&blanks_lock);
+	c = list_first_entry_or_null(&blanks, struct sb_circuit, node);
+	if (c) {
+		list_del_init(&c->node);
+		blank_count--;
+	}
+	spin_unlock_bh(&blanks_lock);
+	return c ? c : blank_alloc();
+}
+
+void sb_circuit_blank_put(struct sb_circuit *c)
+{
+	bool keep;
+
+	sb_circuit_wipe(c);
+	memset(c->entry, 0, sizeof(*c->entry));
+	spin_lock_bh(&blanks_lock);
+	keep = blank_count < SB_BLANK_MAX;
+	if (keep) {
+		list_add(&c->node, &blanks);
+		blank_count++;
+	}
+	spin_unlock_bh(&blanks_lock);
+	if (keep)
+		return;
+	WRITE_ONCE(c->state, SB_CIRCUIT_ENDING);
+	queue_work(sb_workqueue, &c->later);
+}
+
+/* Nobody there to be told anything */
+static bool other_closed(struct sb_circuit *c, enum sb_side side)
+{
+	u32 word = sb_load(sb_circuit_word(c, !side));
+
+	return sb_word_generation(word) == c->generation &&
+	       sb_word_state(word) == SB_WORD_CLOSED;
+}
+
+/*
+ * On a line the peer may answer at any moment: the bell that brings its answer
+ * finds the circuit either still busy, then sb_pool_close() looks again, or
+ * closing.
+ */
+void sb_circuit_leave(struct sb_circuit *c, enum sb_side side, u32 flags)
+{
+	rcu_read_lock();
+	sb_store_full(sb_circuit_word(c, side), sb_word(c->generation, flags));
+	RCU_INIT_POINTER(c->end[side], NULL);
+	if (!other_closed(c, side))
+		sb_circuit_ring(c, side);
+	if (c->line) {
+		sb_count(&sb_counters.circuits_ended);
+		sb_pool_close(c);
+	} else if (refcount_dec_and_test(&c->ends)) {
+		sb_count(&sb_counters.circuits_ended);
+		sb_circuit_blank_put(c);
+	}
+	rcu_read_unlock();
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * info.c - what the peer's socket is doing, and what it should do
+ */
+#include <linux/sched/signal.h>
+
+#include "switchboard.h"
+
+/* An in-guest connection has no segments: what a fast loopback would say */
+static void synthesise(const struct sb_sock *sb, struct sb_info *info)
+{
+	info->rtt_us = 10;
+	info->rttvar_us = 5;
+	info->snd_mss = 32768;
+	info->rcv_mss = 32768;
+	info->snd_cwnd = 10;
+	info->tcp_state = sb->sk.sk_state;
+}
+
+static bool answered(const struct sb_circuit *c, u32 seq)
+{
+	return sb_load(&c->entry->info_ack) == seq;
+}
+
+static bool wait_for_answer(struct sb_sock *sb, struct sb_circuit *c, u32 seq)
+{
+	long timeo = msecs_to_jiffies(SB_INFO_MS);
+	struct wait_queue_entry wait;
+	bool done;
+
+	sb_wait_begin(&sb->sk, &wait);
+	set_bit(SB_SOCK_ASKS, &sb->flags);
+	while (!(done = answered(c, seq))) {
+		if (sb_wait_sleep(&sb->sk, &wait, &timeo))
+			break;
+		/* another process may have closed it meanwhile */
+		if (sb->circuit != c)
+			break;
+	}
+	clear_bit(SB_SOCK_ASKS, &sb->flags);
+	sb_wait_end(&sb->sk, &wait);
+	return done && sb->circuit == c;
+}
+
+int sb_stream_info(struct sb_sock *sb, struct sb_info *info)
+{
+	struct sb_circuit *c = sb->circuit;
+	u32 seq;
+
+	memset(info, 0, sizeof(*info));
+	if (!c || !c->pages || sb->sk.sk_state == TCP_SYN_SENT)
+		return -ENOTCONN;
+	if (!c->line) {
+		synthesise(sb, info);
+		return 0;
+	}
+	if (sb_word_state(sb->seen) == SB_WORD_CLOSED)
+		return -ENOTCONN;
+	seq = c->entry->info_seq + 1;
+	sb_store(&c->entry->info_seq, seq);
+	sb_circuit_ring(c, sb->side);
+	if (!wait_for_answer(sb, c, seq))
+		return -ETIMEDOUT;
+	memcpy(info, &c->entry->info, sizeof(*info));
+	return 0;
+}
+
+void sb_stream_options_changed(struct sb_sock *sb)
+{
+	struct sb_circuit *c = sb->circuit;
+
+	if (sb->listener)
+		sb_accept_options(sb);
+	if (!c || !c->line)
+		return;
+	c->entry->options = sb->options;
+	sb_store(&c->entry->options_seq, c->entry->options_seq + 1);
+	sb_circuit_ring(c, sb->side);
+}

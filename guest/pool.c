@@ -1,0 +1,374 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * pool.c - ready circuits of a line, and circuits that end
+ *
+ * A circuit is READY in the pool, goes out to a socket or a listener, comes
+ * back CLOSING, and when the peer has said CLOSED it is zeroed and READY again
+ * under a new generation. The pool keeps what comes back; every few seconds
+ * half of what was never needed meanwhile is REVOKED: the peer unmaps it, says
+ * UNMAPPED, and a work item ends its grants and frees its pages. Pages whose
+ * grant cannot be ended stay where they are and are tried again.
+ */
+#include <linux/slab.h>
+
+#include "switchboard.h"
+
+/* line->lock held: the entry begins a new life, zeroed and offered to nobody */
+static void make_ready(struct sb_circuit *c)
+{
+	struct sb_guest_line *line = c->line;
+
+	c->state = SB_CIRCUIT_READY;
+	list_add(&c->node, &line->ready);
+	line->ready_count++;
+	sb_count(&sb_counters.circuits_ready);
+}
+
+/* Describe the circuit in its entry; the word makes it valid */
+static void describe(struct sb_circuit *c)
+{
+	struct sb_entry *e = c->entry;
+	unsigned int i;
+
+	e->order = SB_CIRCUIT_ORDER;
+	e->kind = c->kind;
+	e->reserved0 = 0;
+	e->listener = SB_ENTRY_NONE;
+	e->owner_error = 0;
+	e->gref_list = 0;
+	memset(&e->options, 0, sizeof(e->options));
+	for (i = 0; i < SB_CIRCUIT_PAGES_INLINE; i++)
+		e->gref[i] = c->gref[i];
+}
+
+static void begin_generation(struct sb_circuit *c)
+{
+	c->generation = sb_generation_next(c->generation);
+	c->asked = false;
+	c->refused = 0;
+	memset(&c->local, 0, sizeof(c->local));
+	memset(&c->remote, 0, sizeof(c->remote));
+	describe(c);
+	sb_store(&c->entry->owner, sb_word(c->generation, SB_OWNER_READY));
+}
+
+/* Never shown to the peer, or not any more */
+static void dispose(struct sb_circuit *c)
+{
+	sb_circuit_ungrant(c);
+	sb_circuit_free(c);
+}
+
+static struct sb_circuit *make(struct sb_guest_line *line, bool bare)
+{
+	struct sb_circuit *c;
+	int error;
+
+	c = bare ? sb_circuit_alloc_bare() : sb_circuit_alloc();
+	if (!c)
+		return ERR_PTR(-ENOBUFS);
+	c->kind = bare ? SB_ENTRY_LISTENER : SB_ENTRY_STREAM;
+	error = sb_circuit_grant(c, line->domain);
+	if (!error) {
+		/* so that nobody takes it for the pool's */
+		c->state = SB_CIRCUIT_BUSY;
+		error = sb_table_place(line, c);
+	}
+	if (error) {
+		dispose(c);
+		return ERR_PTR(error);
+	}
+	begin_generation(c);
+	return c;
+}
+
+static struct sb_circuit *pop(struct sb_guest_line *line)
+{
+	struct sb_circuit *c;
+
+	spin_lock_bh(&line->lock);
+	c = list_first_entry_or_null(&line->ready, struct sb_circuit, node);
+	if (c) {
+		list_del_init(&c->node);
+		c->state = SB_CIRCUIT_BUSY;
+		line->ready_count--;
+		atomic64_dec(&sb_counters.circuits_ready);
+	}
+	line->ready_low = min(line->ready_low, line->ready_count);
+	spin_unlock_bh(&line->lock);
+	return c;
+}
+
+struct sb_circuit *sb_pool_take(struct sb_guest_line *line, bool may_make)
+{
+	struct sb_circuit *c = pop(line);
+
+	if (line->ready_count < SB_POOL_MIN / 2)
+		queue_work(sb_workqueue, &line->work);
+	if (c)
+		return c;
+	return may_make ? make(line, false) : ERR_PTR(-ENOBUFS);
+}
+
+struct sb_circuit *sb_pool_take_bare(struct sb_guest_line *line)
+{
+	return make(line, true);
+}
+
+/* line->lock held */
+static void move_to_end(struct sb_circuit *c)
+{
+	c->state = SB_CIRCUIT_ENDING;
+	list_move_tail(&c->node, &c->line->ending);
+	queue_work(sb_workqueue, &c->line->work);
+}
+
+static bool peer_says(struct sb_circuit *c, enum sb_peer_state state)
+{
+	u32 word = sb_load(&c->entry->peer);
+
+	return sb_word_generation(word) == c->generation &&
+	       sb_word_state(word) >= state;
+}
+
+/*
+ * The peer will not touch the pages again. Takes the circuit out of the hands
+ * of others before it zeroes the pages, without a lock.
+ */
+static void recycle(struct sb_circuit *c)
+{
+	struct sb_guest_line *line = c->line;
+
+	sb_trunk_forget(c);
+	if (c->kind == SB_ENTRY_LISTENER) {
+		spin_lock_bh(&line->lock);
+		move_to_end(c);
+		spin_unlock_bh(&line->lock);
+		return;
+	}
+	sb_circuit_wipe(c);
+	spin_lock_bh(&line->lock);
+	if (line->lost || c->lost) {
+		move_to_end(c);
+	} else {
+		begin_generation(c);
+		make_ready(c);
+	}
+	spin_unlock_bh(&line->lock);
+}
+
+static bool take_for(struct sb_circuit *c, enum sb_circuit_state state,
+		     enum sb_peer_state said)
+{
+	struct sb_guest_line *line = c->line;
+	bool taken;
+
+	spin_lock_bh(&line->lock);
+	taken = c->state == state && peer_says(c, said);
+	if (taken) {
+		c->state = SB_CIRCUIT_BUSY;
+		list_del_init(&c->node);
+	}
+	spin_unlock_bh(&line->lock);
+	return taken;
+}
+
+void sb_pool_check(struct sb_circuit *c)
+{
+	struct sb_guest_line *line = c->line;
+
+	if (take_for(c, SB_CIRCUIT_CLOSING, SB_PEER_CLOSED)) {
+		recycle(c);
+	} else if (take_for(c, SB_CIRCUIT_REVOKED, SB_PEER_UNMAPPED)) {
+		spin_lock_bh(&line->lock);
+		move_to_end(c);
+		spin_unlock_bh(&line->lock);
+	}
+}
+
+void sb_pool_close(struct sb_circuit *c)
+{
+	struct sb_guest_line *line = c->line;
+
+	spin_lock_bh(&line->lock);
+	c->since = jiffies;
+	if (line->lost || c->lost) {
+		move_to_end(c);
+	} else {
+		c->state = SB_CIRCUIT_CLOSING;
+		list_move_tail(&c->node, &line->closing);
+	}
+	spin_unlock_bh(&line->lock);
+	sb_pool_check(c);
+}
+
+/* Pages that the peer may still map count as quarantined */
+static void quarantine(struct sb_circuit *c)
+{
+	struct sb_guest_line *line = c->line;
+
+	if (!c->quarantined)
+		atomic64_add(c->pages, &sb_counters.pages_quarantined);
+	c->quarantined = true;
+	spin_lock_bh(&line->lock);
+	list_add_tail(&c->node, &line->ending);
+	spin_unlock_bh(&line->lock);
+}
+
+static void end(struct sb_circuit *c)
+{
+	sb_trunk_forget(c);
+	if (!sb_circuit_ungrant(c)) {
+		quarantine(c);
+		return;
+	}
+	if (c->quarantined)
+		atomic64_sub(c->pages, &sb_counters.pages_quarantined);
+	sb_table_clear(c);
+	sb_circuit_free(c);
+}
+
+static void refill(struct sb_guest_line *line)
+{
+	struct sb_circuit *c;
+
+	while (READ_ONCE(line->attached) && !READ_ONCE(line->lost) &&
+	       READ_ONCE(line->ready_count) < SB_POOL_MIN) {
+		c = make(line, false);
+		if (IS_ERR(c))
+			return;
+		spin_lock_bh(&line->lock);
+		if (c->lost)
+			move_to_end(c);
+		else
+			make_ready(c);
+		spin_unlock_bh(&line->lock);
+	}
+}
+
+void sb_pool_work(struct work_struct *work)
+{
+	struct sb_guest_line *line =
+		container_of(work, struct sb_guest_line, work);
+	struct sb_circuit *c, *next;
+	LIST_HEAD(ending);
+
+	spin_lock_bh(&line->lock);
+	list_splice_init(&line->ending, &ending);
+	spin_unlock_bh(&line->lock);
+	list_for_each_entry_safe(c, next, &ending, node) {
+		list_del_init(&c->node);
+		end(c);
+	}
+	refill(line);
+}
+
+static void revoke(struct sb_circuit *c)
+{
+	struct sb_guest_line *line = c->line;
+
+	spin_lock_bh(&line->lock);
+	c->state = SB_CIRCUIT_REVOKED;
+	sb_store_full(&c->entry->owner,
+		      sb_word(c->generation, SB_OWNER_REVOKED));
+	spin_unlock_bh(&line->lock);
+	sb_circuit_ring(c, SB_OWNER);
+	sb_pool_check(c);
+}
+
+/* Half of what nobody needed since the last sweep goes */
+static void trim(struct sb_guest_line *line)
+{
+	u32 surplus = 0, low = line->ready_low;
+	struct sb_circuit *c;
+
+	if (low > SB_POOL_MIN)
+		surplus = (low - SB_POOL_MIN + 1) / 2;
+	if (line->ready_count > SB_POOL_MAX)
+		surplus = max(surplus, line->ready_count - SB_POOL_MAX);
+	while (surplus--) {
+		c = pop(line);
+		if (!c)
+			break;
+		revoke(c);
+	}
+	spin_lock_bh(&line->lock);
+	line->ready_low = line->ready_count;
+	spin_unlock_bh(&line->lock);
+}
+
+/* Nobody's circuits that the peer does not drain are reset in the end */
+static void reset_orphans(struct sb_guest_line *line)
+{
+	u32 word;
+	struct sb_circuit *c;
+
+	spin_lock_bh(&line->lock);
+	list_for_each_entry(c, &line->closing, node) {
+		if (time_before(jiffies, c->since + SB_ORPHAN_S * HZ))
+			continue;
+		c->since = jiffies;
+		word = sb_word(c->generation, SB_OWNER_CLOSED | SB_WORD_RESET |
+						      SB_WORD_FIN |
+						      SB_WORD_STOP);
+		sb_store_full(&c->entry->owner, word);
+		sb_circuit_ring(c, SB_OWNER);
+	}
+	spin_unlock_bh(&line->lock);
+}
+
+void sb_pool_sweep(struct work_struct *work)
+{
+	struct sb_guest_line *line =
+		container_of(work, struct sb_guest_line, sweep.work);
+
+	if (READ_ONCE(line->lost) && !READ_ONCE(line->used)) {
+		sb_line_put(line);
+		return;
+	}
+	if (!READ_ONCE(line->lost)) {
+		trim(line);
+		reset_orphans(line);
+	}
+	queue_work(sb_workqueue, &line->work);
+	queue_delayed_work(sb_workqueue, &line->sweep, SB_SWEEP_S * HZ);
+}
+
+/* What is nobody's ends; what is somebody's is told to them */
+static void lose_one(struct sb_circuit *c)
+{
+	struct sb_guest_line *line = c->line;
+	struct sb_sock *sb;
+
+	spin_lock_bh(&line->lock);
+	c->lost = true;
+	if (c->state == SB_CIRCUIT_READY) {
+		line->ready_count--;
+		atomic64_dec(&sb_counters.circuits_ready);
+		move_to_end(c);
+	} else if (c->state == SB_CIRCUIT_CLOSING ||
+		   c->state == SB_CIRCUIT_REVOKED) {
+		move_to_end(c);
+	}
+	spin_unlock_bh(&line->lock);
+	sb_trunk_forget(c);
+	sb_accept_lost(c);
+	sb = rcu_dereference(c->end[SB_OWNER]);
+	if (sb)
+		sb_stream_bell(sb);
+}
+
+/* The line is marked lost: nobody places a circuit on it any more */
+void sb_pool_lose(struct sb_guest_line *line)
+{
+	u32 entry, entries = line->tables * SB_ENTRIES_PER_PAGE;
+	struct sb_circuit *c;
+
+	for (entry = 0; entry < entries; entry++) {
+		rcu_read_lock();
+		c = sb_table_slot(line, entry);
+		if (c)
+			lose_one(c);
+		rcu_read_unlock();
+	}
+}
