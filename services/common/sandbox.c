@@ -9,6 +9,7 @@
  * memory becomes executable any more.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <string.h>
@@ -249,6 +250,22 @@ static int allow_memory(scmp_filter_ctx filter)
 #endif
 }
 
+/*
+ * openat() for reading, relative to one descriptor. A filter cannot see that
+ * a name is not absolute: what may be read at all is for file permissions and
+ * systemd's unit to say.
+ */
+static int allow_opening(scmp_filter_ctx filter, const struct sandbox *s)
+{
+	if (!s->opens)
+		return 0;
+	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, __NR_openat, 2,
+				SCMP_A0(SCMP_CMP_MASKED_EQ, 0xffffffff,
+					(unsigned int)s->directory),
+				SCMP_A2(SCMP_CMP_MASKED_EQ, O_ACCMODE | O_CREAT,
+					O_RDONLY));
+}
+
 static int load_filter(const struct sandbox *s)
 {
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
@@ -270,6 +287,10 @@ static int load_filter(const struct sandbox *s)
 		err = allow_sockets(filter, s);
 	if (!err)
 		err = allow_memory(filter);
+	if (!err)
+		err = allow_opening(filter, s);
+	if (err == -EEXIST)
+		err = 0;
 	if (!err)
 		err = seccomp_load(filter);
 	seccomp_release(filter);

@@ -26,6 +26,8 @@
  * journal, and exit. Not: open files, execute, fork, make other
  * sockets, make memory executable.
  * @inet:         may make AF_INET and AF_INET6 sockets
+ * @opens:        may open files for reading by their name in @directory
+ * @directory:    descriptor, when @opens
  */
 struct sandbox {
 	const char *user;
@@ -36,6 +38,8 @@ struct sandbox {
 	const unsigned long *ioctl;
 	size_t ioctls;
 	bool inet;
+	bool opens;
+	int directory;
 };
 
 /* Return: 0, or -errno with a line in the log that names the step */

@@ -320,7 +320,7 @@ int service_serve(struct service *s)
 		log_print(LOG_LEVEL_ERROR, "event loop: %s", strerror(-err));
 	endpoint_fini(&s->events);
 	endpoint_fini(&s->surveys);
-	return err ? EXIT_FAILURE : EXIT_SUCCESS;
+	return err || s->failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 void service_event(struct service *s, const char *event, const char *guest,

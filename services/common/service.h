@@ -55,6 +55,7 @@ struct service_option {
  * @epoch:      random, not zero: which process this is
  * @loop:       the loop
  * @started_ms: when it began to serve
+ * @failed:     set before loop_stop() to exit with an error
  * @statm, @surveys, @events, @signals, @housekeeping: private
  */
 struct service {
@@ -73,6 +74,7 @@ struct service {
 	uint32_t epoch;
 	struct loop loop;
 	uint64_t started_ms;
+	bool failed;
 	int statm;
 	struct endpoint surveys;
 	struct endpoint events;

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * answers.c - status, and the tool's requests
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "services/operator/operator.h"
+
+static const char *const counter_names[OPERATOR_COUNTERS] = {
+	[COUNT_REQUESTS] = "requests",
+	[COUNT_OPENS] = "opens",
+	[COUNT_LISTENS] = "listens",
+	[COUNT_REFUSED_POLICY] = "refused-policy",
+	[COUNT_REFUSED_LIMIT] = "refused-limit",
+	[COUNT_REFUSED_IN_USE] = "refused-in-use",
+	[COUNT_REFUSED_AWAY] = "refused-away",
+	[COUNT_REFUSED_MALFORMED] = "refused-malformed",
+	[COUNT_LIES] = "lies",
+	[COUNT_THROTTLED] = "throttled",
+	[COUNT_ENDED] = "ended",
+	[COUNT_STRAY_REPORTS] = "stray-reports",
+	[COUNT_GUESTS_CONNECTED] = "guests-connected",
+	[COUNT_GUESTS_EXPELLED] = "guests-expelled",
+	[COUNT_LINES_LOST] = "lines-lost",
+	[COUNT_RELOADS] = "reloads",
+	[COUNT_RELOADS_FAILED] = "reloads-failed",
+};
+
+static const struct guest *running(const struct operator_service *o,
+				   const struct config_guest *c)
+{
+	const struct guest *g;
+
+	for (g = o->guests; g; g = g->next) {
+		if (g->config == c)
+			return g;
+	}
+	return NULL;
+}
+
+static void fill_guest(const struct operator_service *o,
+		       const struct config_guest *c, struct ipc_guest_row *row)
+{
+	const struct guest *g = running(o, c);
+	uint32_t i;
+
+	memset(row, 0, sizeof(*row));
+	memcpy(row->name, c->name, sizeof(row->name));
+	memcpy(row->proxy, c->proxy, sizeof(row->proxy));
+	snprintf(row->state, sizeof(row->state), "%s",
+		 g ? guest_state_name(g) : "absent");
+	for (i = 0; i < c->addresses; i++)
+		address_text(&c->address[i].address, row->address[i],
+			     sizeof(row->address[i]));
+	row->addresses = c->addresses;
+	if (!g)
+		return;
+	row->domain = g->domain;
+	memcpy(row->identity, g->identity, sizeof(row->identity));
+	row->circuits = g->line.book.circuits;
+	row->listeners = g->line.book.listeners;
+	row->requests = g->requests;
+	row->refused = g->refused;
+	row->lies = g->lies;
+}
+
+static void fill_guests(const struct operator_service *o, uint32_t from,
+			struct ipc_status *status)
+{
+	uint32_t i;
+
+	status->guests_all = o->config->guests;
+	for (i = from; i < o->config->guests; i++) {
+		if (status->guests == IPC_GUEST_ROWS_MAX) {
+			status->more = true;
+			return;
+		}
+		fill_guest(o, &o->config->guest[i],
+			   &status->guest[status->guests++]);
+	}
+}
+
+static void fill_circuit(const struct guest *g, const struct book_record *r,
+			 struct ipc_circuit_row *row)
+{
+	uint64_t now = loop_now(&g->op->service.loop);
+	bool listener = r->kind == SB_ENTRY_LISTENER;
+
+	memset(row, 0, sizeof(*row));
+	row->guest = g->domain;
+	memcpy(row->name, g->config->name, sizeof(row->name));
+	row->line = OPERATOR_TCP_LINE;
+	row->entry = r->entry;
+	row->generation = r->generation;
+	snprintf(row->kind, sizeof(row->kind), "%s",
+		 listener ? "listener" : "stream");
+	snprintf(row->state, sizeof(row->state), "ordered");
+	address_text(&r->address, listener ? row->local : row->remote,
+		     sizeof(row->local));
+	*(listener ? &row->local_port : &row->remote_port) = r->address.port;
+	row->age_s = (now - r->asked_ms) / 1000;
+}
+
+static void fill_circuits(const struct operator_service *o, uint32_t from,
+			  struct ipc_status *status)
+{
+	const struct guest *g;
+	const struct book_record *r;
+
+	for (g = o->guests; g; g = g->next) {
+		if (!g->config)
+			continue;
+		status->circuits_all +=
+			g->line.book.circuits + g->line.book.listeners;
+		for (r = book_next(&g->line.book, 0); r;
+		     r = book_next(&g->line.book, r->entry + 1)) {
+			if (from) {
+				from--;
+				continue;
+			}
+			if (status->circuits == IPC_CIRCUIT_ROWS_MAX) {
+				status->more = true;
+				break;
+			}
+			fill_circuit(g, r, &status->circuit[status->circuits]);
+			status->circuits++;
+		}
+	}
+}
+
+void answers_status(struct service *s, const struct ipc_survey *survey,
+		    struct ipc_status *status)
+{
+	struct operator_service *o =
+		loop_owner(s, struct operator_service, service);
+	uint32_t i, there = 0;
+
+	counters_fill(status, counter_names, o->counter, OPERATOR_COUNTERS);
+	for (i = 0; i < o->proxies; i++) {
+		counters_fill_ipc(
+			status, o->proxy[i].instance,
+			ipc_socket_counters(o->proxy[i].endpoint.socket));
+		there += o->proxy[i].there;
+	}
+	counters_fill(status, (const char *const[]){ "proxies-here" },
+		      (const uint64_t[]){ there }, 1);
+	fill_guests(o, survey->guests_from, status);
+	fill_circuits(o, survey->circuits_from, status);
+}
+
+/* The file by its name in the directory that was opened at the start */
+static struct config *load(struct operator_service *o, char *error)
+{
+	const char *path = o->service.config;
+	const char *slash = strrchr(path, '/');
+	struct config *c;
+	int fd = openat(o->config_directory, slash ? slash + 1 : path,
+			O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0) {
+		snprintf(error, CONFIG_ERROR_BYTES, "%s: %s", path,
+			 strerror(errno));
+		return NULL;
+	}
+	c = config_load_fd(path, fd, error);
+	close(fd);
+	return c;
+}
+
+/* The proxies' sockets were made before confinement and cannot be made now */
+static bool same_proxies(const struct config *a, const struct config *b)
+{
+	return a->proxies == b->proxies &&
+	       memcmp(a->proxy, b->proxy, sizeof(a->proxy)) == 0;
+}
+
+bool operator_reload(struct operator_service *o, char *text, size_t size)
+{
+	char error[CONFIG_ERROR_BYTES];
+	struct config *c = load(o, error);
+
+	if (c && !same_proxies(c, o->config)) {
+		config_free(c);
+		c = NULL;
+		snprintf(error, sizeof(error),
+			 "%s: \"proxies\" has changed: restart the operator",
+			 o->service.config);
+	}
+	if (!c) {
+		o->counter[COUNT_RELOADS_FAILED]++;
+		log_print(LOG_LEVEL_ERROR, "%s; the old configuration stays",
+			  error);
+		snprintf(text, size, "%s; the old configuration stays", error);
+		return false;
+	}
+	guests_reconfigure(o, c);
+	o->counter[COUNT_RELOADS]++;
+	log_print(LOG_LEVEL_NOTICE, "configuration read again, %u guests",
+		  c->guests);
+	service_event(&o->service, "config-reloaded", NULL, 0, NULL);
+	snprintf(text, size, "%s: %u guests", o->service.config, c->guests);
+	return true;
+}
+
+static bool check(struct operator_service *o, char *text, size_t size)
+{
+	char error[CONFIG_ERROR_BYTES];
+	struct config *c = load(o, error);
+
+	if (c)
+		snprintf(text, size, "%s: %u guests, no mistakes",
+			 o->service.config, c->guests);
+	else
+		snprintf(text, size, "%s", error);
+	config_free(c);
+	return c;
+}
+
+static void answer(struct endpoint *e, const struct ipc_message *m)
+{
+	struct operator_service *o = e->owner;
+	char text[CONFIG_ERROR_BYTES * 2] = "";
+	struct ipc_message *a;
+	bool done;
+
+	if (m->type == IPC_REQUEST_STATUS) {
+		a = endpoint_draft(IPC_ANSWER_STATUS);
+		service_status(&o->service, &a->status);
+		answers_status(&o->service, &m->survey, &a->status);
+		endpoint_send(e, a);
+		return;
+	}
+	if (m->type == IPC_REQUEST_RELOAD)
+		done = operator_reload(o, text, sizeof(text));
+	else
+		done = check(o, text, sizeof(text));
+	a = endpoint_draft(done ? IPC_ANSWER_DONE : IPC_ANSWER_FAILED);
+	log_text(a->answer.text, sizeof(a->answer.text), text, strlen(text));
+	endpoint_send(e, a);
+}
+
+int answers_open(struct operator_service *o)
+{
+	struct service *s = &o->service;
+	char path[SERVICE_PATH_BYTES];
+	struct ipc_socket *socket;
+	int err = service_path(s, path, s->name, NULL, "control.ipc");
+
+	o->tool.owner = o;
+	o->tool.message = answer;
+	socket = err ? NULL : ipc_open(IPC_REP, IPC_OPERATOR, IPC_TOOL);
+	if (!socket)
+		return err ? err : -errno;
+	/* root only: a reload is the administrator's */
+	err = ipc_bind(socket, path, 0600);
+	if (!err)
+		err = endpoint_init(&o->tool, &s->loop, socket);
+	if (err) {
+		ipc_close(socket);
+		log_print(LOG_LEVEL_ERROR, "cannot serve at %s: %s", path,
+			  strerror(-err));
+	}
+	return err;
+}

@@ -1,0 +1,597 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * guests.c - guests come, connect, leave
+ *
+ * The hypervisor's news say which domains there are; a guest is known by its
+ * name and UUID, never by its domain id alone. Guests whose trunk has
+ * something wait in a queue and have their turn one after the other, a
+ * bounded number of messages each; an event channel stays masked until its
+ * guest's work is done, so a storm of events costs no more than its tokens.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "services/operator/operator.h"
+
+/* News taken in one wake-up */
+#define NEWS_BURST 64
+/* Domains remembered, strangers too */
+#define DOMAINS_MAX 1024u
+/* After a lost line, until the next is asked for */
+#define LINE_AGAIN_MS 1000u
+/* When a proxy or its queue was not ready */
+#define RETRY_MS 10u
+
+struct guest *guest_find(struct operator_service *o, uint32_t domain)
+{
+	struct guest *g;
+
+	for (g = o->guests; g; g = g->next) {
+		if (g->domain == domain)
+			return g;
+	}
+	return NULL;
+}
+
+const char *guest_state_name(const struct guest *g)
+{
+	static const char *const names[] = {
+		[GUEST_STRANGER] = "stranger",
+		[GUEST_OFFERED] = "offered",
+		[GUEST_CONNECTED] = "connected",
+		[GUEST_EXPELLED] = "expelled",
+	};
+
+	if (g->state == GUEST_CONNECTED && g->line.state == LINE_ATTACHED)
+		return "attached";
+	return names[g->state];
+}
+
+void guest_wake(struct guest *g)
+{
+	struct operator_service *o = g->op;
+
+	if (g->runnable || !trunk_attached(&g->trunk))
+		return;
+	g->runnable = true;
+	g->next_runnable = NULL;
+	*o->runnable_tail = g;
+	o->runnable_tail = &g->next_runnable;
+}
+
+static struct guest *take_runnable(struct operator_service *o)
+{
+	struct guest *g = o->runnable;
+
+	o->runnable = g->next_runnable;
+	if (!o->runnable)
+		o->runnable_tail = &o->runnable;
+	g->runnable = false;
+	return g;
+}
+
+static void leave_queue(struct guest *g)
+{
+	struct operator_service *o = g->op;
+	struct guest **at = &o->runnable;
+
+	if (!g->runnable)
+		return;
+	while (*at != g)
+		at = &(*at)->next_runnable;
+	*at = g->next_runnable;
+	if (!*at)
+		o->runnable_tail = at;
+	g->runnable = false;
+}
+
+void guest_forget(struct guest *g, struct book_record *record)
+{
+	if (record->kind == SB_ENTRY_LISTENER)
+		published_remove(&g->op->published, record);
+	book_remove(&g->line.book, record);
+}
+
+void guest_forget_all(struct guest *g, bool listeners_too)
+{
+	struct book_record *r = book_next(&g->line.book, 0);
+
+	while (r) {
+		uint32_t entry = r->entry;
+
+		if (listeners_too || r->kind != SB_ENTRY_LISTENER)
+			guest_forget(g, r);
+		r = book_next(&g->line.book, entry + 1);
+	}
+}
+
+/* Everything that hangs on the trunk; the guest itself stays */
+static void disconnect(struct guest *g)
+{
+	if (g->line.state == LINE_READY || g->line.state == LINE_ATTACHED)
+		proxy_detach(g->line.proxy, g->domain, OPERATOR_TCP_LINE);
+	guest_forget_all(g, true);
+	g->line.state = LINE_NONE;
+	loop_timer_stop(&g->line.again);
+	loop_timer_stop(&g->retry);
+	leave_queue(g);
+	trunk_detach(&g->trunk);
+	g->masked = false;
+}
+
+void guest_expel(struct guest *g, const char *why)
+{
+	struct operator_service *o = g->op;
+
+	if (g->state == GUEST_EXPELLED)
+		return;
+	log_guest(NULL, LOG_LEVEL_WARNING, g->domain, g->name, "expelled: %s",
+		  why);
+	disconnect(g);
+	g->state = GUEST_EXPELLED;
+	o->counter[COUNT_GUESTS_EXPELLED]++;
+	hypervisor_guest_withdraw(o->hypervisor, g->domain, why);
+	service_event(&o->service, "guest-expelled", g->name, g->domain, why);
+}
+
+void guest_lied(struct guest *g, const char *what)
+{
+	g->lies++;
+	g->op->counter[COUNT_LIES]++;
+	log_guest(&g->limit, LOG_LEVEL_WARNING, g->domain, g->name,
+		  "malformed request: %s", what);
+	if (++g->trunk_lies >= LIMIT_TRUNK_LIES)
+		guest_expel(g, "too many malformed requests");
+}
+
+void guest_send(struct guest *g, const struct sb_message *m)
+{
+	int err;
+
+	if (!trunk_attached(&g->trunk))
+		return;
+	err = trunk_send(&g->trunk, m);
+	if (err == -ENOBUFS)
+		guest_expel(g, "it does not read its trunk");
+	else if (err)
+		guest_expel(g, "a lie in the trunk's indexes");
+	else
+		guest_wake(g);
+}
+
+void guest_want_line(struct guest *g)
+{
+	struct sb_message m = {
+		.type = SB_MESSAGE_LINE_WANTED,
+		.line = OPERATOR_TCP_LINE,
+		.kind = SB_LINE_TCP,
+		.domain = OPERATOR_PROXY_DOMAIN,
+	};
+
+	/* of a line that a proxy listed before the guest was here: go on */
+	if (g->line.state == LINE_NONE || g->line.state == LINE_LOST)
+		g->line.state = LINE_WANTED;
+	guest_send(g, &m);
+}
+
+static void want_again(struct loop_timer *timer)
+{
+	struct line *line = loop_owner(timer, struct line, again);
+
+	guest_want_line(loop_owner(line, struct guest, line));
+}
+
+void guest_lose_line(struct guest *g, const char *why)
+{
+	struct sb_message m = { .type = SB_MESSAGE_LINE_LOST,
+				.line = OPERATOR_TCP_LINE };
+	struct operator_service *o = g->op;
+
+	log_guest(&g->limit, LOG_LEVEL_WARNING, g->domain, g->name,
+		  "line lost: %s", why);
+	o->counter[COUNT_LINES_LOST]++;
+	guest_forget_all(g, true);
+	g->line.state = LINE_LOST;
+	guest_send(g, &m);
+	service_event(&o->service, "line-lost", g->name, g->domain, why);
+}
+
+/* Addresses, name servers; again after a reload or when taking over */
+static void send_configuration(struct guest *g)
+{
+	const struct config *c = g->op->config;
+	struct sb_message m = { 0 };
+	uint32_t i;
+
+	m.type = SB_MESSAGE_ADDRESS;
+	for (i = 0; i < g->config->addresses; i++) {
+		m.local = g->config->address[i].address;
+		m.prefix = g->config->address[i].bits;
+		guest_send(g, &m);
+	}
+	m.prefix = 0;
+	m.type = SB_MESSAGE_NAMESERVER;
+	for (i = 0; i < c->name_servers; i++) {
+		m.local = c->name_server[i];
+		guest_send(g, &m);
+	}
+	memset(&m, 0, sizeof(m));
+	m.type = SB_MESSAGE_CONFIGURED;
+	guest_send(g, &m);
+}
+
+static void retry(struct loop_timer *timer)
+{
+	guest_wake(loop_owner(timer, struct guest, retry));
+}
+
+/* The configuration of a domain, unless another domain already has it */
+static const struct config_guest *choose_config(struct operator_service *o,
+						const char *name,
+						const char *identity)
+{
+	const struct config_guest *c = config_find_guest(o->config, name);
+	struct guest *g;
+
+	if (!c || (c->identity[0] && strcasecmp(c->identity, identity) != 0))
+		return NULL;
+	for (g = o->guests; g; g = g->next) {
+		if (g->config == c)
+			return NULL;
+	}
+	return c;
+}
+
+static void offer(struct guest *g)
+{
+	struct operator_service *o = g->op;
+	int err = hypervisor_guest_offer(o->hypervisor, g->domain);
+
+	if (err) {
+		log_guest(NULL, LOG_LEVEL_ERROR, g->domain, g->name,
+			  "cannot offer the device: %s", strerror(-err));
+		return;
+	}
+	g->state = GUEST_OFFERED;
+	log_guest(NULL, LOG_LEVEL_INFO, g->domain, g->name,
+		  "device offered, identity %s", g->identity);
+}
+
+static void remove_guest(struct guest *g)
+{
+	struct operator_service *o = g->op;
+	struct guest **at = &o->guests;
+
+	disconnect(g);
+	while (*at != g)
+		at = &(*at)->next;
+	*at = g->next;
+	o->guest_count--;
+	free(g);
+}
+
+static void gone(struct guest *g)
+{
+	struct operator_service *o = g->op;
+
+	if (g->config) {
+		log_guest(NULL, LOG_LEVEL_INFO, g->domain, g->name, "gone");
+		service_event(&o->service, "guest-gone", g->name, g->domain,
+			      NULL);
+	}
+	remove_guest(g);
+}
+
+static struct guest *add_guest(struct operator_service *o,
+			       const struct hypervisor_guest *news)
+{
+	struct guest *g;
+
+	if (o->guest_count == DOMAINS_MAX)
+		return NULL;
+	g = calloc(1, sizeof(*g));
+	if (!g)
+		return NULL;
+	g->op = o;
+	g->domain = news->domain;
+	memcpy(g->name, news->name, sizeof(g->name));
+	memcpy(g->identity, news->identity, sizeof(g->identity));
+	g->config = choose_config(o, g->name, g->identity);
+	g->retry.fire = retry;
+	g->line.again.fire = want_again;
+	g->line.book.owner = g;
+	g->next = o->guests;
+	o->guests = g;
+	o->guest_count++;
+	return g;
+}
+
+static void appeared(struct operator_service *o,
+		     const struct hypervisor_guest *news)
+{
+	struct guest *g = guest_find(o, news->domain);
+
+	if (g && strcmp(g->identity, news->identity) == 0)
+		return;
+	if (g)
+		gone(g); /* the number was used again */
+	g = add_guest(o, news);
+	if (!g)
+		log_print(LOG_LEVEL_ERROR, "no room for domain %u",
+			  news->domain);
+	else if (g->config)
+		offer(g);
+}
+
+static void take_proxy(struct guest *g)
+{
+	struct proxy *p = proxy_find(g->op, g->config->proxy);
+
+	if (g->line.proxy != p && g->line.proxy && g->line.state != LINE_NONE) {
+		proxy_detach(g->line.proxy, g->domain, OPERATOR_TCP_LINE);
+		guest_forget_all(g, true);
+		g->line.state = LINE_NONE;
+	}
+	g->line.proxy = p;
+}
+
+static void connected(struct guest *g, const struct hypervisor_guest *news)
+{
+	struct operator_service *o = g->op;
+	const char *why;
+	int err;
+
+	if (!g->config || g->state == GUEST_EXPELLED)
+		return;
+	if (trunk_attached(&g->trunk))
+		disconnect(g);
+	err = trunk_attach(&g->trunk, o->hypervisor, news, o->service.epoch,
+			   &why);
+	if (!err) {
+		why = "the device's state cannot be written";
+		err = hypervisor_guest_attached(o->hypervisor, g->domain);
+	}
+	if (err) {
+		log_guest(&g->limit, LOG_LEVEL_WARNING, g->domain, g->name,
+			  "%s: %s", why, strerror(-err));
+		guest_expel(g, why);
+		return;
+	}
+	g->state = GUEST_CONNECTED;
+	g->trunk_lies = 0;
+	bucket_init(&g->bucket, g->config->limits.requests_per_s,
+		    g->config->limits.request_burst,
+		    loop_now(&o->service.loop));
+	take_proxy(g);
+	o->counter[COUNT_GUESTS_CONNECTED]++;
+	log_guest(NULL, LOG_LEVEL_INFO, g->domain, g->name, "connected%s",
+		  g->trunk.taken_over ? ", taken over" : "");
+	service_event(&o->service, "guest-connected", g->name, g->domain, NULL);
+	send_configuration(g);
+	guest_want_line(g);
+	guest_wake(g);
+}
+
+/* The driver has let go; it may come back */
+static void closed(struct guest *g)
+{
+	struct operator_service *o = g->op;
+
+	disconnect(g);
+	if (!g->config || g->state == GUEST_EXPELLED)
+		return;
+	log_guest(&g->limit, LOG_LEVEL_INFO, g->domain, g->name, "closed");
+	service_event(&o->service, "guest-closed", g->name, g->domain, NULL);
+	hypervisor_guest_withdraw(o->hypervisor, g->domain, NULL);
+	offer(g);
+}
+
+static void take_news(struct operator_service *o,
+		      const struct hypervisor_guest *news)
+{
+	struct guest *g = guest_find(o, news->domain);
+
+	if (news->change == HYPERVISOR_GUEST_APPEARED)
+		appeared(o, news);
+	else if (g && news->change == HYPERVISOR_GUEST_CONNECTED)
+		connected(g, news);
+	else if (g && news->change == HYPERVISOR_GUEST_CLOSED)
+		closed(g);
+	else if (g && news->change == HYPERVISOR_GUEST_GONE)
+		gone(g);
+}
+
+int guests_news(struct operator_service *o)
+{
+	struct hypervisor_guest news;
+	int burst, got = 1;
+
+	for (burst = 0; burst < NEWS_BURST && got > 0; burst++) {
+		got = hypervisor_guest_next(o->hypervisor, &news);
+		if (got > 0)
+			take_news(o, &news);
+	}
+	return got < 0 ? got : 0;
+}
+
+void guests_channels(struct operator_service *o)
+{
+	struct guest *g;
+	int channel;
+
+	while ((channel = hypervisor_pending(o->hypervisor)) >= 0) {
+		for (g = o->guests; g; g = g->next) {
+			if (trunk_attached(&g->trunk) &&
+			    g->trunk.channel == channel)
+				break;
+		}
+		if (!g)
+			continue;
+		g->masked = true;
+		guest_wake(g);
+	}
+}
+
+/* Come back later; the channel stays masked until then */
+static void wait_for(struct guest *g, uint64_t ms)
+{
+	loop_timer_start(&g->op->service.loop, &g->retry, ms);
+}
+
+static bool pay(struct guest *g)
+{
+	struct operator_service *o = g->op;
+
+	if (!bucket_has(&g->bucket, loop_now(&o->service.loop))) {
+		o->counter[COUNT_THROTTLED]++;
+		wait_for(g, bucket_wait_ms(&g->bucket));
+		return false;
+	}
+	bucket_take(&g->bucket);
+	return true;
+}
+
+/* Return: messages handled, or -errno: it stopped, and will be woken */
+static int read_messages(struct guest *g)
+{
+	struct sb_message m;
+	int handled, got;
+
+	for (handled = 0; handled < (int)LIMIT_TRUNK_BURST; handled++) {
+		got = trunk_peek(&g->trunk, &m);
+		if (got < 0)
+			return got;
+		if (!got)
+			break;
+		if (!pay(g))
+			return -EBUSY;
+		got = request_handle(g, &m);
+		if (!trunk_attached(&g->trunk))
+			return -ESHUTDOWN;
+		if (got == -EAGAIN) {
+			wait_for(g, RETRY_MS);
+			return -EBUSY;
+		}
+		trunk_consume(&g->trunk);
+	}
+	return handled;
+}
+
+/* Nothing more to do: sleep until the next event */
+static void sleep_on(struct guest *g)
+{
+	int more = trunk_arm(&g->trunk);
+
+	if (more < 0) {
+		guest_expel(g, "a lie in the trunk's indexes");
+		return;
+	}
+	if (more) {
+		guest_wake(g);
+		return;
+	}
+	if (g->masked) {
+		g->masked = false;
+		hypervisor_unmask(g->op->hypervisor, g->trunk.channel);
+	}
+}
+
+static void run(struct guest *g)
+{
+	int handled = 0;
+	bool lied;
+
+	if (loop_timer_running(&g->retry))
+		return; /* the timer wakes it */
+	lied = trunk_flush(&g->trunk) < 0;
+	/* whoever does not take answers gets no more of them */
+	if (!lied && !g->trunk.queued)
+		handled = read_messages(g);
+	if (handled == -EPROTO)
+		lied = true;
+	if (lied)
+		guest_expel(g, "a lie in the trunk's indexes");
+	if (!trunk_attached(&g->trunk))
+		return;
+	trunk_publish(&g->trunk);
+	if (handled == -EBUSY)
+		return;
+	if (handled == (int)LIMIT_TRUNK_BURST)
+		guest_wake(g);
+	else if (handled || !g->masked || pay(g))
+		sleep_on(g);
+}
+
+bool guests_run(struct operator_service *o)
+{
+	struct guest *last;
+
+	if (!o->runnable)
+		return false;
+	last = loop_owner(o->runnable_tail, struct guest, next_runnable);
+	/* those that wake anew meanwhile stand behind the last */
+	while (o->runnable) {
+		struct guest *g = take_runnable(o);
+		bool end = g == last;
+
+		run(g);
+		if (end)
+			break;
+	}
+	return o->runnable;
+}
+
+static bool same_addresses(const struct config_guest *a,
+			   const struct config_guest *b)
+{
+	return a->addresses == b->addresses &&
+	       memcmp(a->address, b->address, sizeof(a->address)) == 0;
+}
+
+static bool same_name_servers(const struct config *a, const struct config *b)
+{
+	return a->name_servers == b->name_servers &&
+	       memcmp(a->name_server, b->name_server, sizeof(a->name_server)) ==
+		       0;
+}
+
+static void reconfigure(struct guest *g, const struct config_guest *old,
+			bool servers_changed)
+{
+	struct operator_service *o = g->op;
+
+	if (old && !g->config) {
+		log_guest(NULL, LOG_LEVEL_NOTICE, g->domain, g->name,
+			  "no longer in the configuration");
+		disconnect(g);
+		g->state = GUEST_STRANGER;
+		hypervisor_guest_withdraw(o->hypervisor, g->domain,
+					  "not in the configuration");
+	} else if (!old && g->config && g->state == GUEST_STRANGER) {
+		offer(g);
+	} else if (trunk_attached(&g->trunk)) {
+		bucket_change(&g->bucket, g->config->limits.requests_per_s,
+			      g->config->limits.request_burst);
+		if (servers_changed || !same_addresses(old, g->config))
+			send_configuration(g);
+	}
+}
+
+void guests_reconfigure(struct operator_service *o, struct config *config)
+{
+	struct config *old = o->config;
+	bool servers = !same_name_servers(old, config);
+	const struct config_guest *was;
+	struct guest *g;
+
+	/* @old stays whole until every guest has left it */
+	o->config = config;
+	for (g = o->guests; g; g = g->next) {
+		was = g->config;
+		g->config = NULL;
+		g->config = choose_config(o, g->name, g->identity);
+		reconfigure(g, was, servers);
+	}
+	config_free(old);
+}

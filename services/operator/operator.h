@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * operator.h - the operator: who is there, and what each file does with it
+ *
+ *	guests.c	guests come, connect, leave: the hypervisor's news
+ *	requests.c	what a guest asks on its trunk
+ *	proxies.c	orders to proxies, reports from them, their comings
+ *	answers.c	status, and the tool's requests
+ *	main.c		the four steps
+ *
+ * One thread. Everything a guest can make grow is bounded by limits.h or the
+ * configuration; everything it asks is paid from its bucket of tokens.
+ */
+#ifndef OPERATOR_OPERATOR_H
+#define OPERATOR_OPERATOR_H
+
+#include "services/common/hypervisor.h"
+#include "services/common/service.h"
+#include "services/operator/book.h"
+#include "services/operator/bucket.h"
+#include "services/operator/config.h"
+#include "services/operator/host.h"
+#include "services/operator/published.h"
+#include "services/operator/trunk.h"
+
+/* A guest's one line today */
+#define OPERATOR_TCP_LINE 0u
+/* Dom0's domain id, to which lines are granted */
+#define OPERATOR_PROXY_DOMAIN 0u
+
+enum operator_counter {
+	COUNT_REQUESTS,
+	COUNT_OPENS,
+	COUNT_LISTENS,
+	COUNT_REFUSED_POLICY,
+	COUNT_REFUSED_LIMIT,
+	COUNT_REFUSED_IN_USE,
+	COUNT_REFUSED_AWAY,
+	COUNT_REFUSED_MALFORMED,
+	COUNT_LIES,
+	COUNT_THROTTLED,
+	COUNT_ENDED,
+	COUNT_STRAY_REPORTS,
+	COUNT_GUESTS_CONNECTED,
+	COUNT_GUESTS_EXPELLED,
+	COUNT_LINES_LOST,
+	COUNT_RELOADS,
+	COUNT_RELOADS_FAILED,
+	OPERATOR_COUNTERS
+};
+
+/**
+ * struct proxy - an instance of proxy-tcp
+ * @op:            whose
+ * @endpoint:      the pair
+ * @instance:      its name
+ * @there:         it has said hello on the connection there is now
+ * @epoch:         which process; 0: none yet
+ * @away_since_ms: when it was last seen to be away
+ * @round:         of the list asked for last
+ * @relist:        asks once more when guests have had time to appear
+ * @settled:       guests have had that time: unknown lines are detached
+ */
+struct proxy {
+	struct operator_service *op;
+	struct endpoint endpoint;
+	char instance[IPC_NAME_BYTES];
+	bool there;
+	uint32_t epoch;
+	uint64_t away_since_ms;
+	uint32_t round;
+	struct loop_timer relist;
+	bool settled;
+};
+
+enum line_state {
+	LINE_NONE, /* not asked for */
+	LINE_WANTED, /* asked for on the trunk */
+	LINE_READY, /* the guest has made it, the proxy has not said attached */
+	LINE_ATTACHED, /* the proxy serves it */
+	LINE_LOST, /* the guest was told to tear it down */
+};
+
+/**
+ * struct line - a guest's line to a proxy
+ * @state: see above
+ * @gref:  valid from READY on
+ * @port:  valid from READY on
+ * @proxy: that serves it
+ * @book:  circuits and listeners ordered
+ * @again: asks for a line again a while after one was lost
+ */
+struct line {
+	enum line_state state;
+	uint32_t gref;
+	uint32_t port;
+	struct proxy *proxy;
+	struct book book;
+	struct loop_timer again;
+};
+
+enum guest_state {
+	GUEST_STRANGER, /* not in the configuration */
+	GUEST_OFFERED, /* the device was offered */
+	GUEST_CONNECTED, /* the trunk is attached */
+	GUEST_EXPELLED, /* lied too often; no device until the domain is new */
+};
+
+/**
+ * struct guest - a domain that exists
+ * @op:       whose
+ * @next:     all guests
+ * @config:   NULL for a stranger
+ * @domain:   domain id
+ * @name:     as the hypervisor has it
+ * @identity: UUID
+ * @state:    see above
+ * @trunk:    attached when CONNECTED
+ * @line:     to its proxy
+ * @bucket:   tokens for requests
+ * @retry:    looks at the trunk again: tokens, a proxy, a queue
+ * @runnable: in the queue of those whose trunk is to be looked at
+ * @next_runnable: that queue
+ * @masked:   its event channel waits to be unmasked
+ * @requests: so far
+ * @refused:  so far
+ * @lies:     so far
+ * @trunk_lies: on this trunk
+ * @limit:    for its log lines
+ */
+struct guest {
+	struct operator_service *op;
+	struct guest *next;
+	const struct config_guest *config;
+	uint32_t domain;
+	char name[IPC_NAME_BYTES];
+	char identity[IPC_IDENTITY_BYTES];
+	enum guest_state state;
+	struct trunk trunk;
+	struct line line;
+	struct bucket bucket;
+	struct loop_timer retry;
+	bool runnable;
+	struct guest *next_runnable;
+	bool masked;
+	uint64_t requests;
+	uint64_t refused;
+	uint64_t lies;
+	uint32_t trunk_lies;
+	struct log_limit limit;
+};
+
+struct operator_service {
+	struct service service;
+	struct config *config;
+	int config_directory;
+	struct hypervisor *hypervisor;
+	struct loop_watch guest_watch;
+	struct loop_watch channel_watch;
+	struct host host;
+	struct loop_watch host_watch;
+	struct endpoint tool;
+	struct loop_timer housekeeping;
+	struct proxy proxy[LIMIT_PROXIES];
+	uint32_t proxies;
+	struct guest *guests;
+	uint32_t guest_count;
+	struct guest *runnable;
+	struct guest **runnable_tail;
+	struct published published;
+	uint32_t round;
+	uint64_t counter[OPERATOR_COUNTERS];
+};
+
+/* --- guests.c --- */
+
+/* The hypervisor has news. Return: 0 or -errno, then the port is broken */
+int guests_news(struct operator_service *o);
+/* Event channels are pending */
+void guests_channels(struct operator_service *o);
+/* Let each runnable guest have its turn. Return: is there more to do? */
+bool guests_run(struct operator_service *o);
+/* Look at a guest's trunk in the next turn */
+void guest_wake(struct guest *g);
+struct guest *guest_find(struct operator_service *o, uint32_t domain);
+/* Give up a guest: its trunk, its line, its device */
+void guest_expel(struct guest *g, const char *why);
+/* Count a lie, log it, expel when there were too many */
+void guest_lied(struct guest *g, const char *what);
+/* Send a message, or expel a guest that does not take it */
+void guest_send(struct guest *g, const struct sb_message *m);
+/* Ask for the line to the proxy */
+void guest_want_line(struct guest *g);
+/* The line is of no more use: tell the guest, forget what is in it */
+void guest_lose_line(struct guest *g, const char *why);
+/* Remove one record, or all */
+void guest_forget(struct guest *g, struct book_record *record);
+void guest_forget_all(struct guest *g, bool listeners_too);
+/* Another configuration, @old goes; guests are adapted */
+void guests_reconfigure(struct operator_service *o, struct config *config);
+const char *guest_state_name(const struct guest *g);
+
+/* --- requests.c --- */
+
+/*
+ * A message of the guest. Return: 0 when it is done with, -EAGAIN when it
+ * has to wait in the ring.
+ */
+int request_handle(struct guest *g, const struct sb_message *m);
+
+/* --- proxies.c --- */
+
+/* Make the sockets. Return: 0 or -errno, logged */
+int proxies_open(struct operator_service *o);
+struct proxy *proxy_find(struct operator_service *o, const char *instance);
+/* Look who is gone; once a second */
+void proxies_look(struct operator_service *o);
+/* Orders. Return: 0, -EAGAIN: later, -ENOTCONN: it is away */
+int proxy_attach(struct guest *g);
+int proxy_detach(struct proxy *p, uint32_t domain, uint32_t line);
+int proxy_connect(struct guest *g, const struct sb_message *m,
+		  const struct sb_address *remote,
+		  const struct sb_address *source);
+int proxy_listen(struct guest *g, const struct book_record *record);
+/* Is it only away for a moment, so that waiting makes sense? */
+bool proxy_may_return(const struct proxy *p);
+
+/* --- answers.c --- */
+
+/* The tool's socket. Return: 0 or -errno, logged */
+int answers_open(struct operator_service *o);
+void answers_status(struct service *s, const struct ipc_survey *survey,
+		    struct ipc_status *status);
+/* Read the file again. Return: true, or false with @text saying why not */
+bool operator_reload(struct operator_service *o, char *text, size_t size);
+
+#endif

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * requests.c - what a guest asks on its trunk
+ *
+ * A request may come twice, from a guest that saw another operator take over:
+ * the same entry and generation give the same order again, which the proxy
+ * knows for what it is. A request that cannot be answered now waits where it
+ * is, in the guest's own ring.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "services/operator/operator.h"
+#include "services/operator/policy.h"
+
+/* Ports tried for one bind(port 0) */
+#define FREE_PORT_TRIES 4096u
+
+static int refuse(struct guest *g, const struct sb_message *request,
+		  uint32_t error, enum operator_counter counter)
+{
+	struct sb_message m = {
+		.type = SB_MESSAGE_REFUSED,
+		.line = request->line,
+		.entry = request->entry,
+		.generation = request->generation,
+		.error = error,
+	};
+
+	g->refused++;
+	g->op->counter[counter]++;
+	guest_send(g, &m);
+	return 0;
+}
+
+static int malformed(struct guest *g, const struct sb_message *m,
+		     const char *what)
+{
+	refuse(g, m, EINVAL, COUNT_REFUSED_MALFORMED);
+	guest_lied(g, what);
+	return 0;
+}
+
+/* The proxy is away: wait a moment for it, then say so */
+static int away(struct guest *g, const struct sb_message *m)
+{
+	if (proxy_may_return(g->line.proxy))
+		return -EAGAIN;
+	return refuse(g, m, ENETUNREACH, COUNT_REFUSED_AWAY);
+}
+
+static bool known_family(const struct sb_address *a)
+{
+	return (a->family == SB_FAMILY_IPV4 || a->family == SB_FAMILY_IPV6) &&
+	       address_valid(a);
+}
+
+/* What is wrong with the part that OPEN and LISTEN share, or NULL */
+static const char *wrong_request(const struct sb_message *m)
+{
+	if (m->line != OPERATOR_TCP_LINE)
+		return "no such line";
+	if (m->entry >= SB_ENTRIES_MAX)
+		return "no such entry";
+	if (m->generation < 1 || m->generation > SB_GENERATION_MAX)
+		return "no such generation";
+	if (m->local.family != SB_FAMILY_NONE && !known_family(&m->local))
+		return "a local address of no family";
+	return NULL;
+}
+
+static bool line_usable(const struct guest *g)
+{
+	return g->line.state == LINE_READY || g->line.state == LINE_ATTACHED;
+}
+
+/*
+ * The record of a request: the one there is when it is repeated, otherwise a
+ * new one, in place of an older generation's whose end was not reported yet.
+ */
+static struct book_record *book_request(struct guest *g,
+					const struct sb_message *m,
+					enum sb_entry_kind kind)
+{
+	struct book_record *r = book_find(&g->line.book, m->entry);
+
+	if (r && r->kind == kind && r->generation == m->generation)
+		return r;
+	if (r)
+		guest_forget(g, r);
+	r = book_add(&g->line.book, m->entry, m->generation, kind);
+	if (r) {
+		r->round = g->op->round;
+		r->asked_ms = loop_now(&g->op->service.loop);
+	}
+	return r;
+}
+
+/*
+ * A port that the client has bound itself is bound in Dom0 too if it is one
+ * that the guest may publish and nobody listens there; any other port is the
+ * guest's own affair.
+ */
+static struct sb_address choose_source(const struct guest *g,
+				       const struct sb_message *m,
+				       uint16_t family)
+{
+	struct sb_address local = address_unmap(&m->local), source;
+
+	if (local.family == SB_FAMILY_NONE || !local.port ||
+	    policy_publish(g->config, &local, &source) ||
+	    source.family != family ||
+	    published_has(&g->op->published, &source))
+		return (struct sb_address){ 0 };
+	return source;
+}
+
+static bool circuits_full(const struct guest *g, uint32_t entry)
+{
+	return g->line.book.circuits >= g->config->limits.circuits &&
+	       !book_find(&g->line.book, entry);
+}
+
+static bool listeners_full(const struct guest *g, uint32_t entry)
+{
+	return g->line.book.listeners >= g->config->limits.listeners &&
+	       !book_find(&g->line.book, entry);
+}
+
+static void log_refusal(struct guest *g, const char *what,
+			const struct sb_address *a)
+{
+	char text[ADDRESS_TEXT_BYTES];
+
+	log_guest(&g->limit, LOG_LEVEL_NOTICE, g->domain, g->name,
+		  "%s %s refused by policy", what,
+		  address_port_text(a, text, sizeof(text)));
+}
+
+static int handle_open(struct guest *g, const struct sb_message *m)
+{
+	struct operator_service *o = g->op;
+	const char *wrong = wrong_request(m);
+	struct sb_address remote, source;
+	struct book_record *r;
+	int err;
+
+	if (!wrong && !known_family(&m->remote))
+		wrong = "a remote address of no family";
+	if (wrong)
+		return malformed(g, m, wrong);
+	if (!line_usable(g))
+		return refuse(g, m, ENETUNREACH, COUNT_REFUSED_AWAY);
+	remote = address_unmap(&m->remote);
+	err = policy_connect(o->config, g->config, &o->host, &remote);
+	if (err) {
+		log_refusal(g, "connect to", &remote);
+		return refuse(g, m, (uint32_t)err, COUNT_REFUSED_POLICY);
+	}
+	if (circuits_full(g, m->entry))
+		return refuse(g, m, ENOBUFS, COUNT_REFUSED_LIMIT);
+	source = choose_source(g, m, remote.family);
+	err = proxy_connect(g, m, &remote, &source);
+	if (err)
+		return err == -EAGAIN ? err : away(g, m);
+	r = book_request(g, m, SB_ENTRY_STREAM);
+	if (r)
+		r->address = remote;
+	o->counter[COUNT_OPENS]++;
+	return 0;
+}
+
+/* bind(port 0): the first port that may be published and is free */
+static int choose_free(const struct guest *g, const struct sb_address *local,
+		       struct sb_address *at)
+{
+	struct sb_address wanted = *local;
+	int err = EACCES;
+	uint32_t n;
+
+	for (n = 0; n < FREE_PORT_TRIES; n++) {
+		wanted.port = policy_nth_port(g->config, local, n);
+		if (!wanted.port)
+			return err;
+		err = EADDRINUSE;
+		if (policy_publish(g->config, &wanted, at) == 0 &&
+		    !published_has(&g->op->published, at))
+			return 0;
+	}
+	return err;
+}
+
+/* Where does the listener appear? Return: 0 or an errno for the guest */
+static int choose_place(const struct guest *g, const struct sb_message *m,
+			struct sb_address *at)
+{
+	struct sb_address local = address_unmap(&m->local);
+	int err;
+
+	if (!local.port)
+		return choose_free(g, &local, at);
+	err = policy_publish(g->config, &local, at);
+	if (err)
+		return err;
+	return published_elsewhere(&g->op->published, at, &g->line.book)
+		       ? EADDRINUSE
+		       : 0;
+}
+
+static int book_listener(struct guest *g, const struct sb_message *m,
+			 const struct sb_address *at)
+{
+	struct operator_service *o = g->op;
+	struct book_record *r = book_request(g, m, SB_ENTRY_LISTENER);
+	int err;
+
+	if (!r)
+		return refuse(g, m, ENOBUFS, COUNT_REFUSED_LIMIT);
+	published_remove(&o->published, r);
+	r->address = *at;
+	r->backlog = m->backlog > UINT16_MAX ? UINT16_MAX : m->backlog;
+	published_add(&o->published, r);
+	err = proxy_listen(g, r);
+	if (!err) {
+		o->counter[COUNT_LISTENS]++;
+		return 0;
+	}
+	guest_forget(g, r);
+	return err == -EAGAIN ? err : away(g, m);
+}
+
+static int handle_listen(struct guest *g, const struct sb_message *m)
+{
+	const char *wrong = wrong_request(m);
+	const struct book_record *r;
+	struct sb_address at;
+	int err;
+
+	if (!wrong && !known_family(&m->local))
+		wrong = "a listener without a local address";
+	if (wrong)
+		return malformed(g, m, wrong);
+	if (!line_usable(g))
+		return refuse(g, m, ENETUNREACH, COUNT_REFUSED_AWAY);
+	r = book_find(&g->line.book, m->entry);
+	if (r && r->kind == SB_ENTRY_LISTENER &&
+	    r->generation == m->generation) {
+		at = r->address; /* asked for again: the same place */
+		return book_listener(g, m, &at);
+	}
+	err = choose_place(g, m, &at);
+	if (err == EACCES) {
+		log_refusal(g, "listen at", &m->local);
+		return refuse(g, m, EACCES, COUNT_REFUSED_POLICY);
+	}
+	if (err)
+		return refuse(g, m, (uint32_t)err, COUNT_REFUSED_IN_USE);
+	if (listeners_full(g, m->entry))
+		return refuse(g, m, ENOBUFS, COUNT_REFUSED_LIMIT);
+	return book_listener(g, m, &at);
+}
+
+/* The guest has made the line, or says again that it has */
+static int handle_line_ready(struct guest *g, const struct sb_message *m)
+{
+	struct line *line = &g->line;
+	int err;
+
+	if (m->line != OPERATOR_TCP_LINE || line->state == LINE_NONE ||
+	    line->state == LINE_LOST)
+		return malformed(g, m, "a line that was not asked for");
+	if (line_usable(g) && (line->gref != m->gref || line->port != m->port))
+		guest_forget_all(g, true);
+	if (line->state != LINE_ATTACHED || line->gref != m->gref ||
+	    line->port != m->port)
+		line->state = LINE_READY;
+	line->gref = m->gref;
+	line->port = m->port;
+	err = proxy_attach(g);
+	/* a proxy that is away gets the order when it says hello */
+	return err == -EAGAIN ? err : 0;
+}
+
+static int handle_line_gone(struct guest *g, const struct sb_message *m)
+{
+	struct line *line = &g->line;
+
+	if (m->line != OPERATOR_TCP_LINE || line->state == LINE_NONE)
+		return malformed(g, m, "a line that is not there is gone");
+	if (line_usable(g) &&
+	    proxy_detach(line->proxy, g->domain, m->line) == -EAGAIN)
+		return -EAGAIN;
+	guest_forget_all(g, true);
+	line->state = LINE_NONE;
+	loop_timer_start(&g->op->service.loop, &line->again, 1000);
+	return 0;
+}
+
+int request_handle(struct guest *g, const struct sb_message *m)
+{
+	int err;
+
+	switch (m->type) {
+	case SB_MESSAGE_OPEN:
+		err = handle_open(g, m);
+		break;
+	case SB_MESSAGE_LISTEN:
+		err = handle_listen(g, m);
+		break;
+	case SB_MESSAGE_LINE_READY:
+		err = handle_line_ready(g, m);
+		break;
+	case SB_MESSAGE_LINE_GONE:
+		err = handle_line_gone(g, m);
+		break;
+	default:
+		guest_lied(g, "a message of no known type");
+		err = 0;
+	}
+	if (err != -EAGAIN) {
+		g->requests++;
+		g->op->counter[COUNT_REQUESTS]++;
+	}
+	return err;
+}
