@@ -124,7 +124,11 @@ static void open_all(void)
 static void close_all(void)
 {
 	char command[160];
+	int i;
 
+	/* nanomsg forgets to free what is under way when a socket is closed */
+	for (i = 0; i < 10; i++)
+		loop_turn(&service.loop, 10);
 	watches_close(&watches);
 	stop_fake();
 	book_free(watches.book);
