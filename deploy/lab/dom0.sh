@@ -37,7 +37,7 @@ dom0_push() {
 	[ $# -ge 2 ] || die "push needs SOURCE... FOLDER"
 	# shellcheck disable=SC2016 # for the shell there
 	tar_of "${@:1:$#-1}" | dom0 sh -c \
-		'mkdir -p "$0" && tar -C "$0" --no-overwrite-dir -x' "${*: -1}"
+		'mkdir -p "$0" && tar -C "$0" --no-overwrite-dir --warning=no-timestamp -x' "${*: -1}"
 }
 
 # dom0_pull SOURCE... DESTINATION: from Dom0 into a folder here.

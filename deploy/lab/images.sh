@@ -31,8 +31,9 @@ kernel_package() {
 	# shellcheck disable=SC2016 # dpkg's words, not ours
 	headers=$(dpkg-query -W -f '${Package} ${Version} ${db:Status-Status}\n' \
 		'linux-headers-*-amd64' 2>/dev/null |
-		awk '$3 == "installed" && $1 != "linux-headers-amd64" \
-			{ print $2, $1 }' | sort -V | tail -n 1)
+		awk '$3 == "installed" &&
+			$1 ~ /^linux-headers-[0-9.]+-[0-9]+-amd64$/ {
+				print $2, $1 }' | sort -V | tail -n 1)
 	[ -n "$headers" ] || die "no kernel headers: apt-get install linux-headers-amd64"
 	echo "${headers#*linux-headers-} ${headers% *}"
 }

@@ -20,6 +20,7 @@ describe_machine() {
 	local linux_line="console=hvc0 root=/dev/vda rw quiet mitigations=off"
 	xen_line+=" spec-ctrl=no xpti=no bootscrub=0"
 	linux_line+=" net.ifnames=0 panic=-1 systemd.show_status=0"
+	linux_line+=" cryptomgr.notests=1"
 	# shellcheck disable=SC2054 # the commas are QEMU's
 	machine=(-M q35 -cpu "max,-smap,-rdtscp,-erms,-fsrm"
 		-m "${LAB_MEMORY:-4096}" -display none -vga none -no-reboot
@@ -189,6 +190,7 @@ pause_outside_guests() {
 }
 
 keep_ready() {
+	dom0 'cat /usr/local/lib/lab/* >/dev/null; lab-guest list' </dev/null
 	pause_outside_guests
 	qmp_quiet "savevm ready"
 	cp --sparse=always "$lab_run/disk" "$ready.$$"
@@ -211,7 +213,7 @@ restore_machine() {
 # where every run is to be the same.
 set_clock() {
 	[ "$flavour" = icount ] ||
-		dom0 date -s "@$(date +%s)" </dev/null >/dev/null
+		dom0 date -s "@$(date +%s.%N)" </dev/null >/dev/null
 }
 
 prepare_run_directory() {
@@ -238,6 +240,13 @@ parse_start() {
 	done
 }
 
+# A start that fails or is interrupted leaves no machine behind.
+abandon_start() {
+	trap - EXIT
+	! machine_running || kill "$(cat "$lab_run/qemu.pid")"
+	say "the lab '$lab_name' was not started; its logs are in $lab_run"
+}
+
 machine_start() {
 	parse_start "$@"
 	! machine_running || die "the lab '$lab_name' runs already"
@@ -246,12 +255,15 @@ machine_start() {
 	ready=$lab_cache/ready-$flavour-$(hash_of <<<"${machine[*]} $guest
 		$dom0 $(qemu-system-x86_64 --version)").qcow2
 	prepare_run_directory
+	trap abandon_start EXIT
 	if [ $cold = no ] && [ -e "$ready" ]; then
 		restore_machine
 	else
-		find "$lab_cache" -maxdepth 1 -name "ready-*" -mmin +1440 -delete
+		find "$lab_cache" -maxdepth 1 -name "ready-*" -mmin +1440 \
+			-delete
 		boot_machine
 	fi
+	trap - EXIT
 	say "the lab '$lab_name' runs"
 }
 
@@ -281,6 +293,19 @@ machine_status() {
 		"$lab_run/forwards"
 	dom0 'xl list; lab-guest list' </dev/null
 	qmp "info snapshots" | sed -n '/^List/d; p'
+}
+
+# All labs of this cache.
+machine_list() {
+	local folder state
+	for folder in "$lab_cache"/run/*/; do
+		[ -d "$folder" ] || continue
+		lab_run=${folder%/}
+		state=stopped
+		! machine_running || state="running, $(cat "$lab_run/flavour")"
+		printf '%-16s %-16s %s\n' "$(basename "$lab_run")" "$state" \
+			"$(xargs <"$lab_run/forwards")"
+	done
 }
 
 machine_forward() {
