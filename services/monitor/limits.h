@@ -18,7 +18,8 @@
 
 /* Surveys */
 #define MONITOR_SURVEY_EVERY_MS 1000u
-#define MONITOR_SURVEY_DEADLINE_MS 800u
+#define MONITOR_SURVEY_END_MS (24u * 3600u * 1000u)
+#define MONITOR_OVERDUE_MS 5000
 #define MONITOR_AWAY_AFTER_MS 2500
 /* All circuits are asked for as long as somebody wants to see them */
 #define MONITOR_INTEREST_MS 10000

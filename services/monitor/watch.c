@@ -5,6 +5,11 @@
  * A service is asked for the first part of its rows every second. The other
  * parts cost the service and Dom0 time, so they are asked for only while
  * somebody looks at all circuits, one after the other as they arrive.
+ *
+ * nanomsg neither frees an answer to a survey that is over, nor lets its
+ * descriptor rest while no survey is going on. So surveys here do not expire;
+ * the next one is sent when the last was answered, and when an answer is
+ * overdue the socket is opened anew.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -25,6 +30,9 @@ static void ask(struct watch *w, unsigned int part)
 	m->survey.guests_from = part * IPC_GUEST_ROWS_MAX;
 	m->survey.circuits_from = part * IPC_CIRCUIT_ROWS_MAX;
 	w->part = part;
+	w->asked = ipc_connected(w->survey.socket);
+	w->asked_ms = now(w->all);
+	w->connections = ipc_connections(w->survey.socket);
 	/* nobody there, or busy: it is away, which its silence tells */
 	ipc_send(w->survey.socket, m);
 }
@@ -36,6 +44,7 @@ static void answered(struct endpoint *e, const struct ipc_message *m)
 	bool wanted = now(all) - all->wanted_ms < MONITOR_INTEREST_MS;
 	int result;
 
+	w->asked = false;
 	if (m->type != IPC_ANSWER_STATUS)
 		return;
 	result = book_answer_merge(all->book, w->page, &m->status, w->part,
@@ -81,7 +90,7 @@ static int connect_to(struct watch *w, struct endpoint *e,
 		return -errno;
 	error = ipc_connect(socket, path);
 	if (!error && pattern == IPC_SURVEYOR)
-		error = ipc_survey_deadline(socket, MONITOR_SURVEY_DEADLINE_MS);
+		error = ipc_survey_deadline(socket, MONITOR_SURVEY_END_MS);
 	if (error) {
 		ipc_close(socket);
 		return error;
@@ -153,12 +162,43 @@ int watches_add_list(struct watches *all, const char *list, char *mistake)
 	return 0;
 }
 
+/* May an answer still come over the connection that the question took? */
+static bool is_waiting(const struct watch *w)
+{
+	return w->asked && ipc_connected(w->survey.socket) &&
+	       ipc_connections(w->survey.socket) == w->connections;
+}
+
+static int open_anew(struct watch *w)
+{
+	endpoint_fini(&w->survey);
+	return connect_to(w, &w->survey, IPC_SURVEYOR, "status.ipc");
+}
+
+static void ask_again(struct watch *w)
+{
+	int error = 0;
+
+	if (is_waiting(w)) {
+		if (now(w->all) - w->asked_ms < MONITOR_OVERDUE_MS)
+			return;
+		error = open_anew(w);
+	}
+	if (!error)
+		ask(w, 0);
+	else
+		log_print(LOG_LEVEL_ERROR, "cannot ask %s %s any more: %s",
+			  w->page->service, w->page->instance,
+			  strerror(-error));
+}
+
 void watches_ask(struct watches *all)
 {
 	unsigned int i;
 
 	for (i = 0; i < all->count; i++)
-		ask(&all->watch[i], 0);
+		if (all->watch[i].survey.socket)
+			ask_again(&all->watch[i]);
 }
 
 void watches_close(struct watches *all)

@@ -16,6 +16,9 @@
  * @page:   its page in the book
  * @watch:  all of them
  * @part:   which part of its answer was asked for last
+ * @asked:  no answer has come to that yet
+ * @asked_ms: when
+ * @connections: ipc_connections() at that time
  * @survey: SURVEYOR
  * @events: SUB
  */
@@ -23,6 +26,9 @@ struct watch {
 	struct book_service *page;
 	struct watches *all;
 	unsigned int part;
+	bool asked;
+	int64_t asked_ms;
+	uint64_t connections;
 	struct endpoint survey;
 	struct endpoint events;
 };

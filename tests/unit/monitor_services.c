@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "services/monitor/watch.h"
@@ -23,11 +24,13 @@
  * @says:     the instance it claims to be
  * @circuits: rows it has to tell of
  * @asked:    surveys that came
+ * @silent:   do not answer
  */
 struct fake {
 	const char *says;
 	unsigned int circuits;
 	unsigned int asked;
+	bool silent;
 	struct endpoint surveys;
 	struct endpoint events;
 };
@@ -64,6 +67,8 @@ static void answer(struct endpoint *e, const struct ipc_message *m)
 	struct ipc_status *status = &out->status;
 
 	fake.asked++;
+	if (fake.silent)
+		return;
 	memset(status, 0, offsetof(struct ipc_status, counter));
 	strcpy(status->service, "proxy-tcp");
 	strcpy(status->instance, fake.says);
@@ -124,11 +129,7 @@ static void open_all(void)
 static void close_all(void)
 {
 	char command[160];
-	int i;
 
-	/* nanomsg forgets to free what is under way when a socket is closed */
-	for (i = 0; i < 10; i++)
-		loop_turn(&service.loop, 10);
 	watches_close(&watches);
 	stop_fake();
 	book_free(watches.book);
@@ -162,6 +163,23 @@ static void ask_until(bool (*done)(void))
 	}
 }
 
+static void ask_for_ms(int64_t ms)
+{
+	int64_t end = now() + ms;
+
+	for (; now() < end; loop_turn(&service.loop, 10))
+		watches_ask(&watches);
+}
+
+/* Only wait for what comes: as the loop does between two surveys */
+static void rest_for_ms(int64_t ms)
+{
+	int64_t end = now() + ms;
+
+	while (now() < end)
+		loop_turn(&service.loop, (int)(end - now()));
+}
+
 static bool is_up(void)
 {
 	return proxy()->state == BOOK_UP;
@@ -183,6 +201,11 @@ static bool knows_all_circuits(void)
 static bool was_asked_often(void)
 {
 	return fake.asked > 5;
+}
+
+static bool was_asked_once(void)
+{
+	return fake.asked == 1;
 }
 
 static bool impostor_is_known(void)
@@ -234,6 +257,41 @@ START_TEST(all_circuits_are_asked_for_while_somebody_looks)
 }
 END_TEST
 
+START_TEST(a_silent_service_is_asked_anew)
+{
+	ask_until(is_up);
+	fake.silent = true;
+	fake.asked = 0;
+	ask_until(was_asked_once);
+	ask_for_ms(200);
+	ck_assert_uint_eq(fake.asked, 1);
+	watches.watch[1].asked_ms -= MONITOR_OVERDUE_MS;
+	ask_for_ms(300);
+	ck_assert_uint_eq(fake.asked, 2);
+	fake.silent = false;
+	watches.watch[1].asked_ms -= MONITOR_OVERDUE_MS;
+	fake.asked = 0;
+	ask_until(was_asked_often);
+	ck_assert_int_eq(proxy()->state, BOOK_UP);
+}
+END_TEST
+
+START_TEST(waiting_costs_nothing)
+{
+	struct timespec before, after;
+
+	ask_until(is_up);
+	watches_ask(&watches);
+	ask_until(is_up);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
+	rest_for_ms(300);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
+	ck_assert_int_lt((after.tv_sec - before.tv_sec) * 1000 +
+				 (after.tv_nsec - before.tv_nsec) / 1000000,
+			 100);
+}
+END_TEST
+
 START_TEST(another_name_is_not_believed)
 {
 	fake.says = "other";
@@ -278,6 +336,8 @@ int main(void)
 	tcase_add_test(tests, a_service_goes_and_comes_back);
 	tcase_add_test(tests, events_are_taken_down);
 	tcase_add_test(tests, all_circuits_are_asked_for_while_somebody_looks);
+	tcase_add_test(tests, a_silent_service_is_asked_anew);
+	tcase_add_test(tests, waiting_costs_nothing);
 	tcase_add_test(tests, another_name_is_not_believed);
 	tcase_add_test(tests, lists_of_services_are_checked);
 	suite_add_tcase(suite, tests);
