@@ -281,6 +281,10 @@ static void look_at_idle(struct line *l, uint32_t entry)
 	}
 	owner = sb_load(&e->owner);
 	generation = sb_word_generation(owner);
+	if (!generation && owner) {
+		line_lie(l, "generation 0", entry);
+		return;
+	}
 	switch (sb_word_state(owner)) {
 	case SB_OWNER_READY:
 		map_ahead(l, entry);

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # A harness is tests/fuzz/NAME.c, its inputs tests/fuzz/corpus/NAME/, and what
 # it needs NAME_WITH. It runs for a moment with the units, and by itself here.
-FUZZERS := ipc address config trunk
+FUZZERS := ipc address config trunk line
 ipc_WITH := $(addprefix ipc/,messages.c decode.c encode.c json.c) \
 	services/common/address.c
 address_WITH := services/common/address.c
@@ -9,6 +9,10 @@ config_WITH := $(wildcard services/operator/config*.c) services/common/log.c \
 	$(ipc_WITH)
 config_WITH_PACKAGES := jansson libsystemd
 trunk_WITH := services/operator/trunk.c
+line_WITH := $(addprefix tests/fuzz/,guest_memory.c quiet.c) \
+	$(addprefix services/proxy-tcp/,proxy.c line.c attach.c circuit.c \
+	connect.c listen.c transfer.c options.c) \
+	services/common/loop.c services/common/address.c
 
 TESTS += $(FUZZERS:%=fuzz_%)
 $(foreach f,$(FUZZERS),$(eval fuzz_$(f)_SOURCES := tests/fuzz/$(f).c \
