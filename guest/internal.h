@@ -352,6 +352,9 @@ __poll_t sb_poll(struct file *file, struct socket *sock,
 int sb_transfer_send(struct socket *sock, struct msghdr *msg, size_t bytes);
 int sb_transfer_receive(struct socket *sock, struct msghdr *msg, size_t bytes,
 			int flags);
+ssize_t sb_transfer_splice_read(struct socket *sock, loff_t *ppos,
+				struct pipe_inode_info *pipe, size_t bytes,
+				unsigned int flags);
 int sb_transfer_ioctl(struct socket *sock, unsigned int cmd, unsigned long arg);
 /* Bytes that can be read now */
 u32 sb_transfer_readable(struct sb_sock *sb);

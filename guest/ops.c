@@ -242,4 +242,5 @@ const struct proto_ops sb_stream_ops = {
 	.recvmsg = sb_transfer_receive,
 	.mmap = sock_no_mmap,
 	.sendpage = sock_no_sendpage,
+	.splice_read = sb_transfer_splice_read,
 };

@@ -3,7 +3,7 @@
  * port.c - who is bound to which address and port inside this guest
  *
  * The rules are those of Linux's TCP. Two sockets conflict when their
- * addresses overlap, unless both said SO_REUSEADDR and neither listens, or
+ * addresses overlap, unless both said SO_REUSEADDR and the other does not listen, or
  * both said SO_REUSEPORT and belong to the same user. "::" without
  * IPV6_V6ONLY overlaps every IPv4 address too.
  *
@@ -51,7 +51,6 @@ static bool may_share(const struct sb_sock *sb, const struct sb_sock *other)
 		   sock_i_uid((struct sock *)sk2)))
 		return true;
 	return sk->sk_reuse && sk2->sk_reuse &&
-	       !test_bit(SB_SOCK_LISTENS, &sb->flags) &&
 	       !test_bit(SB_SOCK_LISTENS, &other->flags);
 }
 

@@ -9,7 +9,9 @@
  * A program that waits by epoll never tells us that it waits; so whoever finds
  * a ring empty, or full, arms it for the next change before it returns.
  */
+#include <linux/fs.h>
 #include <linux/sched/signal.h>
+#include <linux/splice.h>
 #include <linux/uio.h>
 #include <asm/ioctls.h>
 #include <linux/sockios.h>
@@ -235,8 +237,10 @@ static int copy_out(struct sb_sock *sb, struct msghdr *msg, u32 skip, u32 bytes,
 	struct sb_reader *r = &sb->rx;
 	u32 offset = (r->consumed + skip) & (r->size - 1);
 
-	if (!(flags & MSG_TRUNC) &&
-	    copy_to_iter(sb->rx_area + offset, bytes, &msg->msg_iter) != bytes)
+	if (!(flags & MSG_TRUNC))
+		bytes = copy_to_iter(sb->rx_area + offset, bytes,
+				     &msg->msg_iter);
+	if (!bytes)
 		return -EFAULT;
 	if (flags & MSG_PEEK)
 		return bytes;
@@ -397,6 +401,28 @@ int sb_transfer_receive(struct socket *sock, struct msghdr *msg, size_t bytes,
 	result = receive_locked(sk, msg, bytes, flags);
 	release_sock(sk);
 	return result;
+}
+
+/*
+ * The generic function, but for SPLICE_F_NONBLOCK, which it does not know.
+ * A pipe without room answers as a page fault would.
+ */
+ssize_t sb_transfer_splice_read(struct socket *sock, loff_t *ppos,
+				struct pipe_inode_info *pipe, size_t bytes,
+				unsigned int flags)
+{
+	bool once = flags & SPLICE_F_NONBLOCK || sock->file->f_flags & O_NONBLOCK;
+	struct msghdr msg = {};
+	int result;
+
+	if (*ppos)
+		return -ESPIPE;
+	iov_iter_pipe(&msg.msg_iter, ITER_DEST, pipe, bytes);
+	result = sb_transfer_receive(sock, &msg, bytes,
+				     once ? MSG_DONTWAIT : 0);
+	if (result < 0)
+		pipe_discard_from(pipe, msg.msg_iter.start_head);
+	return result == -EFAULT ? -EAGAIN : result;
 }
 
 /* What has been written and not yet taken; the proxy's socket included */
