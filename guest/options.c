@@ -187,6 +187,10 @@ int sb_options_get(struct socket *sock, int level, int optname,
 	const struct sb_option *o = find(sb, level, optname);
 	int value;
 
+	/* so Linux says on IPv4 sockets */
+	if (sock->sk->sk_family == AF_INET && level != SOL_TCP &&
+	    level != SOL_IP)
+		return -EOPNOTSUPP;
 	if (!o)
 		return -ENOPROTOOPT;
 	if (o->get)
