@@ -10,3 +10,11 @@ switchboard-operator_SOURCES := $(addprefix services/operator/,main.c guests.c \
 	$(COMMON_SOURCES) $(HYPERVISOR_SOURCES)
 switchboard-operator_PACKAGES := jansson $(COMMON_PACKAGES) \
 	$(HYPERVISOR_PACKAGES)
+
+# = and not :=, for what tests/local/build.mk defines later
+TESTS += operator_service
+operator_service_SOURCES = tests/unit/operator_service.c \
+	tests/unit/operator_stage.c $(LOCAL_STAGE_SOURCES)
+operator_service_PACKAGES := check $(IPC_PACKAGES)
+$(BUILD)/bin/operator_service: | $(BUILD)/bin/switchboard-operator \
+	$(BUILD)/bin/switchboard
