@@ -63,16 +63,6 @@ struct book_service *book_service_add(struct book *b, const char *service,
 	return s;
 }
 
-uint64_t book_counter(const struct book_service *s, const char *name)
-{
-	unsigned int i;
-
-	for (i = 0; i < s->counters; i++)
-		if (!strcmp(s->counter[i].name, name))
-			return s->counter[i].value;
-	return 0;
-}
-
 /* Where the next event goes */
 static struct ipc_event *event_slot(struct book *b, int64_t now_ms)
 {
@@ -115,6 +105,36 @@ static void turn_up(struct book *b, struct book_service *s,
 		s->changed_ms = now_ms;
 	}
 	s->answered_ms = now_ms;
+}
+
+static uint64_t counter_in(const struct ipc_counter *counter,
+			   unsigned int counters, const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < counters; i++)
+		if (!strcmp(counter[i].name, name))
+			return counter[i].value;
+	return 0;
+}
+
+/* The difference to the last answer of the same process */
+static uint64_t rate_of(const struct book_service *s,
+			const struct ipc_status *m, const char *name,
+			int64_t now_ms)
+{
+	if (s->pid != m->pid)
+		return 0;
+	return book_rate(counter_in(s->counter, s->counters, name),
+			 counter_in(m->counter, m->counters, name),
+			 now_ms - s->answered_ms);
+}
+
+static void take_rates(struct book_service *s, const struct ipc_status *m,
+		       int64_t now_ms)
+{
+	s->sent_rate = rate_of(s, m, "sent-bytes", now_ms);
+	s->received_rate = rate_of(s, m, "received-bytes", now_ms);
 }
 
 /* What every part carries */
@@ -180,6 +200,8 @@ int book_answer_merge(struct book *b, struct book_service *s,
 		s->impostures++;
 		return -EPERM;
 	}
+	if (!part)
+		take_rates(s, m, now_ms);
 	turn_up(b, s, m, now_ms);
 	take_head(s, m);
 	b->version++;
@@ -207,19 +229,14 @@ int book_event_add(struct book *b, struct book_service *s,
 	return 0;
 }
 
-/* Guests' traffic and connections, as the proxies tell */
-static void add_traffic(struct book_sample *sample,
-			const struct book_service *s)
+bool book_service_carries(const struct book_service *s)
 {
-	unsigned int i;
+	return s->state == BOOK_UP && strcmp(s->service, "operator") != 0;
+}
 
-	if (s->state != BOOK_UP)
-		return;
-	for (i = 0; i < s->circuits.count; i++) {
-		sample->sent_rate += s->circuits.circuit[i].sent_rate;
-		sample->received_rate += s->circuits.circuit[i].received_rate;
-	}
-	sample->circuits += s->circuits_all;
+uint64_t book_counter(const struct book_service *s, const char *name)
+{
+	return counter_in(s->counter, s->counters, name);
 }
 
 void book_age(struct book *b, int64_t now_ms)
@@ -239,7 +256,11 @@ void book_age(struct book *b, int64_t now_ms)
 			notice(b, s, "service-away", "does not answer surveys",
 			       now_ms);
 		}
-		add_traffic(sample, s);
+		if (!book_service_carries(s))
+			continue;
+		sample->sent_rate += s->sent_rate;
+		sample->received_rate += s->received_rate;
+		sample->circuits += s->circuits_all;
 	}
 	b->version++;
 }

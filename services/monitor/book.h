@@ -57,6 +57,8 @@ struct book_circuits {
  * @answered_ms: when it answered last
  * @restarts:    how often its process was another one than before
  * @impostures:  answers and events in another's name, dropped
+ * @sent_rate:   bytes per second from guests, by its counters
+ * @received_rate: bytes per second to guests
  * @pid:         and what follows: what it said last
  * @guest:       array of @guests
  * @circuits:    complete as far as it was asked
@@ -70,6 +72,8 @@ struct book_service {
 	int64_t answered_ms;
 	uint64_t restarts;
 	uint64_t impostures;
+	uint64_t sent_rate;
+	uint64_t received_rate;
 	uint32_t pid;
 	uint64_t uptime_s;
 	uint64_t rss_kib;
@@ -155,6 +159,9 @@ int book_event_add(struct book *b, struct book_service *s,
 /* Once a second: who is away by now, and a sample of the whole */
 void book_age(struct book *b, int64_t now_ms);
 
+/* Does it carry circuits? The operator only knows of those it ordered */
+bool book_service_carries(const struct book_service *s);
+
 /**
  * book_counter() - the value of a counter, 0 when the service has none
  */
@@ -163,6 +170,9 @@ uint64_t book_counter(const struct book_service *s, const char *name);
 /* The event that is @back places before the latest, or NULL */
 const struct book_event *book_event_back(const struct book *b, uint64_t back);
 const struct book_sample *book_sample_back(const struct book *b, uint64_t back);
+
+/* Per second; 0 when counted backwards or no time has passed */
+uint64_t book_rate(uint64_t before, uint64_t now, int64_t passed_ms);
 
 /**
  * book_circuits_merge() - rates for circuits that were known before

@@ -5,9 +5,11 @@ MONITOR_REPORT := $(addprefix services/monitor/,report.c metrics.c writer.c)
 MONITOR_HTTP := $(addprefix services/monitor/,server.c listen.c host.c page.c)
 
 PROGRAMS += switchboard-monitor
-switchboard-monitor_SOURCES := $(addprefix services/monitor/,monitor.c watch.c) \
-	$(MONITOR_BOOK) $(MONITOR_REPORT) $(MONITOR_HTTP) $(COMMON_SOURCES)
-switchboard-monitor_PACKAGES := libmicrohttpd $(COMMON_PACKAGES)
+# = and not :=, for what services/operator/build.mk defines later
+switchboard-monitor_SOURCES = $(addprefix services/monitor/,monitor.c watch.c) \
+	$(MONITOR_BOOK) $(MONITOR_REPORT) $(MONITOR_HTTP) $(COMMON_SOURCES) \
+	$(OPERATOR_CONFIG)
+switchboard-monitor_PACKAGES := libmicrohttpd jansson $(COMMON_PACKAGES)
 
 MONITOR_TESTS := monitor_book monitor_report monitor_http monitor_services
 TESTS += $(MONITOR_TESTS)

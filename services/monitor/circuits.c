@@ -30,7 +30,7 @@ static int compare(const void *a, const void *b)
 }
 
 /* A service that counts backwards, or clocks that stand still: no rate */
-static uint64_t rate(uint64_t before, uint64_t now, int64_t passed_ms)
+uint64_t book_rate(uint64_t before, uint64_t now, int64_t passed_ms)
 {
 	if (now <= before || passed_ms <= 0)
 		return 0;
@@ -67,9 +67,9 @@ void book_circuits_merge(struct book_circuits *now,
 
 		if (!old)
 			continue;
-		c->sent_rate = rate(old->row.sent, c->row.sent, passed_ms);
-		c->received_rate =
-			rate(old->row.received, c->row.received, passed_ms);
+		c->sent_rate = book_rate(old->row.sent, c->row.sent, passed_ms);
+		c->received_rate = book_rate(old->row.received, c->row.received,
+					     passed_ms);
 	}
 }
 

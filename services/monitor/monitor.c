@@ -14,6 +14,7 @@
 #include "services/common/service.h"
 #include "services/monitor/server.h"
 #include "services/monitor/watch.h"
+#include "services/operator/config.h"
 
 /**
  * struct monitor - the process
@@ -28,14 +29,14 @@ struct monitor {
 };
 
 static const char *listen_address = "127.0.0.1:9090";
-static const char *watch_list = "operator,proxy-tcp:main";
+static const char *watch_list;
 static const char *host_names;
 
 static const struct service_option options[] = {
 	{ "--listen", "ADDRESS:PORT", "serve HTTP there [127.0.0.1:9090]",
 	  &listen_address },
 	{ "--watch", "NAME[:INSTANCE],...",
-	  "services to watch [operator,proxy-tcp:main]", &watch_list },
+	  "instead of the operator and its proxies", &watch_list },
 	{ "--host-names", "NAME,...", "also answer requests for these hosts",
 	  &host_names },
 	{ 0 }
@@ -102,6 +103,29 @@ static bool work(struct loop *loop)
 	return server_work(&((struct monitor *)loop->owner)->server);
 }
 
+/*
+ * The operator, and the proxies that its configuration names. A mistake there
+ * is the operator's to refuse: the monitor then shows that it is away.
+ */
+static int watch_configured(struct monitor *m)
+{
+	char why[CONFIG_ERROR_BYTES];
+	struct config *c = config_load(m->service.config, why);
+	int error = watches_add(&m->watches, "operator", "main");
+	uint32_t i;
+
+	if (!c) {
+		log_print(LOG_LEVEL_WARNING, "watching proxy-tcp main: %s",
+			  why);
+		return error ? error
+			     : watches_add(&m->watches, "proxy-tcp", "main");
+	}
+	for (i = 0; i < c->proxies && !error; i++)
+		error = watches_add(&m->watches, "proxy-tcp", c->proxy[i]);
+	config_free(c);
+	return error;
+}
+
 static void acquire_watches(struct monitor *m)
 {
 	struct watches *all = &m->watches;
@@ -113,16 +137,17 @@ static void acquire_watches(struct monitor *m)
 	all->book = book_new();
 	if (!all->book)
 		die("no memory for the book");
-	error = watches_add_list(all, watch_list, mistake);
+	error = watch_list ? watches_add_list(all, watch_list, mistake)
+			   : watch_configured(m);
 	if (error)
-		die("--watch %s: '%s': %s; wanted NAME or NAME:INSTANCE, at "
-		    "most %u",
-		    watch_list, mistake, strerror(-error),
-		    MONITOR_SERVICES_MAX);
+		die("cannot watch '%s': %s; wanted NAME or NAME:INSTANCE, "
+		    "each once, at most %u",
+		    mistake, strerror(-error), MONITOR_SERVICES_MAX);
 	m->page = book_service_add(all->book, m->service.name,
 				   m->service.instance, 0);
 	if (!m->page)
-		die("--watch %s: no room for the monitor itself", watch_list);
+		die("no room for the monitor itself besides %u services",
+		    all->count);
 }
 
 static void acquire(struct monitor *m)
@@ -148,8 +173,9 @@ static void acquire(struct monitor *m)
 
 int main(int argc, char **argv)
 {
-	/* libmicrohttpd, and nanomsg when a socket is opened anew */
-	static const int calls[] = { __NR_getsockname, __NR_eventfd2 };
+	/* libmicrohttpd, nanomsg when a socket is opened anew, and qsort() */
+	static const int calls[] = { __NR_getsockname, __NR_eventfd2,
+				     __NR_sysinfo };
 	static const struct sandbox sandbox = {
 		.call = calls,
 		.calls = sizeof(calls) / sizeof(calls[0]),

@@ -88,6 +88,8 @@ static void put_service(struct writer *w, const struct book_service *s,
 	writer_number(w, "rss_kib", s->rss_kib);
 	writer_number(w, "guests", s->guests_all);
 	writer_number(w, "circuits", s->circuits_all);
+	writer_number(w, "sent_rate", s->sent_rate);
+	writer_number(w, "received_rate", s->received_rate);
 	writer_number(w, "impostures", s->impostures);
 	put_counters(w, s);
 	writer_end(w, '}');
@@ -140,7 +142,7 @@ static void put_circuits(struct writer *w, const struct book *b)
 	for (i = 0; i < b->services; i++) {
 		const struct book_service *s = &b->service[i];
 
-		if (s->state != BOOK_UP || !s->circuits.count)
+		if (!book_service_carries(s))
 			continue;
 		for (j = 0; j < s->circuits.count; j++)
 			put_circuit(w, s, &s->circuits.circuit[j]);
@@ -167,7 +169,9 @@ static void put_rates(struct writer *w, const struct book *b,
 	for (i = 0; i < b->services; i++) {
 		const struct book_service *s = &b->service[i];
 
-		for (j = 0; s->state == BOOK_UP && j < s->circuits.count; j++) {
+		if (!book_service_carries(s))
+			continue;
+		for (j = 0; j < s->circuits.count; j++) {
 			const struct book_circuit *c = &s->circuits.circuit[j];
 
 			if (!same_guest(g, c->row.guest, c->row.name))

@@ -38,6 +38,14 @@ static void proxy_says(uint32_t pid)
 	answer.pid = pid;
 }
 
+static void add_counter(const char *name, uint64_t value)
+{
+	struct ipc_counter *c = &answer.counter[answer.counters++];
+
+	strcpy(c->name, name);
+	c->value = value;
+}
+
 static void add_circuit(uint32_t entry, uint32_t generation, uint64_t sent)
 {
 	struct ipc_circuit_row *row = &answer.circuit[answer.circuits++];
@@ -246,10 +254,15 @@ END_TEST
 START_TEST(samples_add_up_who_is_there)
 {
 	proxy_says(10);
-	add_circuit(1, 1, 1000);
+	add_counter("sent-bytes", 1000);
+	add_counter("received-bytes", 5000);
+	add_circuit(1, 1, 0);
 	merge(0, 1, 1000);
+	ck_assert_uint_eq(proxy->sent_rate, 0);
 	proxy_says(10);
-	add_circuit(1, 1, 2000);
+	add_counter("sent-bytes", 2000);
+	add_counter("received-bytes", 7000);
+	add_circuit(1, 1, 0);
 	merge(0, 1, 2000);
 	book_age(book, 2000);
 	ck_assert_uint_eq(book_sample_back(book, 0)->sent_rate, 1000);
@@ -260,6 +273,18 @@ START_TEST(samples_add_up_who_is_there)
 	ck_assert_uint_eq(book_sample_back(book, 0)->circuits, 0);
 	ck_assert_uint_eq(book_sample_back(book, 1)->circuits, 1);
 	ck_assert_ptr_null(book_sample_back(book, 2));
+}
+END_TEST
+
+START_TEST(a_new_process_counts_from_zero)
+{
+	proxy_says(10);
+	add_counter("sent-bytes", 1000);
+	merge(0, 1, 1000);
+	proxy_says(11);
+	add_counter("sent-bytes", 50000);
+	merge(0, 1, 2000);
+	ck_assert_uint_eq(proxy->sent_rate, 0);
 }
 END_TEST
 
@@ -287,9 +312,7 @@ END_TEST
 START_TEST(counters_are_found_by_name)
 {
 	proxy_says(10);
-	strcpy(answer.counter[0].name, "lies");
-	answer.counter[0].value = 42;
-	answer.counters = 1;
+	add_counter("lies", 42);
 	merge(0, 1, 1000);
 	ck_assert_uint_eq(book_counter(proxy, "lies"), 42);
 	ck_assert_uint_eq(book_counter(proxy, "truths"), 0);
@@ -314,6 +337,7 @@ int main(void)
 	tcase_add_test(tests, more_without_rows_is_not_believed);
 	tcase_add_test(tests, events_are_the_latest_ones);
 	tcase_add_test(tests, samples_add_up_who_is_there);
+	tcase_add_test(tests, a_new_process_counts_from_zero);
 	tcase_add_test(tests, services_are_bounded_and_distinct);
 	tcase_add_test(tests, counters_are_found_by_name);
 	suite_add_tcase(suite, tests);
