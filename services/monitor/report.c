@@ -37,6 +37,7 @@ enum report_cause report_cause_of(const char *counter)
 		{ "refused", REPORT_CAUSE_REFUSAL },
 		{ "denied", REPORT_CAUSE_REFUSAL },
 		{ "limited", REPORT_CAUSE_REFUSAL },
+		{ "throttled", REPORT_CAUSE_REFUSAL },
 		{ "error", REPORT_CAUSE_ERROR },
 		{ "lies", REPORT_CAUSE_ERROR },
 		{ "dropped", REPORT_CAUSE_ERROR },
@@ -44,6 +45,10 @@ enum report_cause report_cause_of(const char *counter)
 		{ "bad", REPORT_CAUSE_ERROR },
 		{ "reset", REPORT_CAUSE_ERROR },
 		{ "timeout", REPORT_CAUSE_ERROR },
+		{ "stray", REPORT_CAUSE_ERROR },
+		{ "expelled", REPORT_CAUSE_ERROR },
+		{ "lost", REPORT_CAUSE_ERROR },
+		{ "no-descriptor", REPORT_CAUSE_ERROR },
 	};
 	size_t i;
 

@@ -241,7 +241,8 @@ function showTiles(status) {
 	setText(at("t-guests-note"), "of " + countText(status.guests.length) +
 		" known");
 	setText(at("t-circuits"), countText(now[2]));
-	setText(at("t-circuits-note"), countText(listeners) + " listeners");
+	setText(at("t-circuits-note"), countText(listeners) +
+		(listeners === 1 ? " listener" : " listeners"));
 	setText(at("t-sent"), bytesText(now[0]));
 	setText(at("t-received"), bytesText(now[1]));
 	setText(at("t-refused"), countText(refused));
