@@ -1,9 +1,13 @@
 # Plain sockets: what Linux programs expect, on TCP and on circuits alike
 sockcheck_SOURCES := $(addprefix tests/sockets/,sockcheck.c far.c near.c \
-	cases_connect.c cases_accept.c cases_bind.c cases_data.c \
+	pair.c cases_connect.c cases_accept.c cases_bind.c cases_data.c \
 	cases_message.c cases_wait.c cases_epoll.c cases_end.c cases_name.c \
 	cases_option.c cases_signal.c cases_share.c cases_many.c \
 	cases_refuse.c)
 TESTS += sockcheck
 # also runs in guests that have no libraries
 sockcheck_LIBS := $(if $(filter release,$(VARIANT)),-static-pie)
+
+streamcheck_SOURCES := $(addprefix tests/sockets/,streamcheck.c near.c)
+TESTS += streamcheck
+streamcheck_LIBS := $(sockcheck_LIBS)

@@ -13,7 +13,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "far.h"
 #include "pattern.h"
 
 #define PIECE_BYTES 65536
@@ -140,36 +139,6 @@ int near_listen(struct world *w, int backlog, unsigned int *port)
 	e = near_name(fd);
 	*port = endpoint_port(&e);
 	return fd;
-}
-
-static struct pair connected(struct world *w)
-{
-	struct pair p;
-	long port = far_ask(w, "listen 8");
-
-	p.near = near_connect(w, (unsigned int)port);
-	p.far = (int)far_ask(w, "accept");
-	return p;
-}
-
-static struct pair accepted(struct world *w)
-{
-	struct pair p;
-	unsigned int port;
-	int listener = near_listen(w, 8, &port);
-
-	far_start(w, "connect %s %u", endpoint_text(&w->reach), port);
-	p.near = accept(listener, NULL, NULL);
-	if (p.near < 0)
-		fail("accept: errno %d", errno);
-	p.far = (int)far_finish(w);
-	close(listener);
-	return p;
-}
-
-struct pair near_pair(struct world *w)
-{
-	return w->accepted ? accepted(w) : connected(w);
 }
 
 short near_poll(int fd, short events, int ms)
