@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -48,9 +49,10 @@ static void write_stderr(enum log_level level, const char *about,
 }
 
 static void write_journal(enum log_level level, uint32_t domain,
-			  const char *guest, const char *line)
+			  const char *guest, const char *about,
+			  const char *line)
 {
-	char priority[16], message[LINE_BYTES + 16], identifier[64];
+	char priority[16], message[2 * LINE_BYTES], identifier[64];
 	char name[96], id[32];
 	struct iovec field[5];
 	int fields = 0;
@@ -60,7 +62,7 @@ static void write_journal(enum log_level level, uint32_t domain,
 	 field[fields++].iov_len =        \
 		 (size_t)snprintf(text, sizeof(text), __VA_ARGS__))
 	ADD(priority, "PRIORITY=%d", level);
-	ADD(message, "MESSAGE=%s", line);
+	ADD(message, "MESSAGE=%s%s", about, line);
 	ADD(identifier, "SYSLOG_IDENTIFIER=switchboard-%s", service_name);
 	if (guest) {
 		ADD(name, "SWITCHBOARD_GUEST=%s", guest);
@@ -78,29 +80,38 @@ static void write_line(enum log_level level, uint32_t domain, const char *guest,
 
 	if ((int)level > level_max)
 		return;
+	if (guest)
+		snprintf(about, sizeof(about), "guest %s (domain %u): ", guest,
+			 domain);
 	bytes = vsnprintf(raw, sizeof(raw), format, arguments);
 	if (bytes < 0)
 		return;
 	if ((size_t)bytes >= sizeof(raw))
 		bytes = sizeof(raw) - 1;
 	log_text(line, sizeof(line), raw, (size_t)bytes);
-	if (to_journal) {
-		write_journal(level, domain, guest, line);
-		return;
-	}
-	if (guest)
-		snprintf(about, sizeof(about), "guest %s (domain %u): ", guest,
-			 domain);
-	write_stderr(level, about, line);
+	if (to_journal)
+		write_journal(level, domain, guest, about, line);
+	else
+		write_stderr(level, about, line);
+}
+
+/* systemd says which file the journal's stream is: children may have another */
+static bool is_journal(int fd)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	unsigned long long device, inode;
+	struct stat st;
+
+	return stream && fstat(fd, &st) == 0 &&
+	       sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
+	       st.st_dev == device && st.st_ino == inode;
 }
 
 void log_open(const char *name, int verbose)
 {
-	const char *stream = getenv("JOURNAL_STREAM");
-
 	service_name = name;
 	level_max = verbose ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO;
-	to_journal = stream && *stream;
+	to_journal = is_journal(STDERR_FILENO);
 	if (to_journal)
 		log_print(LOG_LEVEL_INFO, "starting");
 }
