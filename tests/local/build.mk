@@ -12,3 +12,12 @@ TESTS += hypervisor_local
 hypervisor_local_SOURCES := tests/unit/hypervisor_local.c \
 	$(LOCAL_GUEST_SOURCES) $(HYPERVISOR_SOURCES)
 hypervisor_local_PACKAGES := check $(HYPERVISOR_PACKAGES)
+
+# Proxies as processes, between a test guest and the loopback
+LOCAL_STAGE_SOURCES := tests/local/stage.c $(LOCAL_GUEST_SOURCES) $(IPC_SOURCES)
+PROXY_TESTS := proxy_connect
+TESTS += $(PROXY_TESTS)
+$(foreach t,$(PROXY_TESTS),$(eval $(t)_SOURCES := tests/local/$(t).c \
+	$(LOCAL_STAGE_SOURCES)))
+$(foreach t,$(PROXY_TESTS),$(eval $(t)_PACKAGES := check $(IPC_PACKAGES)))
+$(PROXY_TESTS:%=$(BUILD)/bin/%): | $(BUILD)/bin/switchboard-proxy-tcp

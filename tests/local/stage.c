@@ -1,0 +1,394 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * stage.c - what an integration test of a proxy stands on
+ */
+#include <arpa/inet.h>
+#include <check.h>
+#include <dirent.h>
+#include <errno.h>
+#include <ftw.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/local/stage.h"
+
+#define UUID "01234567-89ab-cdef-0123-4567%08x"
+
+void stage_open(struct stage *s)
+{
+	memset(s, 0, sizeof(*s));
+	signal(SIGPIPE, SIG_IGN);
+	strcpy(s->directory, "/tmp/switchboard.XXXXXX");
+	ck_assert_ptr_nonnull(mkdtemp(s->directory));
+	snprintf(s->spec, sizeof(s->spec), "local:%s", s->directory);
+	s->broker = broker_start(s->directory);
+	ck_assert_ptr_nonnull(s->broker);
+}
+
+static int remove_node(const char *path, const struct stat *st, int flag,
+		       struct FTW *ftw)
+{
+	return remove(path);
+}
+
+void stage_close(struct stage *s)
+{
+	if (s->proxy)
+		ck_assert_int_eq(stage_end(s->proxy, SIGTERM), 0);
+	s->proxy = 0;
+	ipc_close(s->pair);
+	broker_stop(s->broker);
+	nftw(s->directory, remove_node, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+pid_t stage_run(const char *program, const char *const *argument)
+{
+	char path[512];
+	ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - 1);
+	pid_t parent = getpid(), child;
+
+	ck_assert_int_gt(length, 0);
+	path[length] = 0;
+	snprintf(strrchr(path, '/') + 1, 64, "%s", program);
+	child = fork();
+	ck_assert_int_ge(child, 0);
+	if (child == 0) {
+		/* in check's process group: killed with a test that hangs */
+		execv(path, (char *const *)argument);
+		fprintf(stderr, "%s: %s (of %d)\n", path, strerror(errno),
+			parent);
+		_exit(127);
+	}
+	return child;
+}
+
+int stage_end(pid_t process, int signal)
+{
+	int status;
+
+	kill(process, signal);
+	ck_assert_int_eq(waitpid(process, &status, 0), process);
+	if (WIFEXITED(status))
+		return WEXITSTATUS(status);
+	return -WTERMSIG(status);
+}
+
+static void be_operator(struct stage *s)
+{
+	char path[128];
+
+	if (s->pair)
+		return;
+	snprintf(path, sizeof(path), "%s/operator", s->directory);
+	mkdir(path, 0755);
+	s->pair = ipc_open(IPC_PAIR, IPC_OPERATOR, IPC_PROXY);
+	ck_assert_ptr_nonnull(s->pair);
+	strcat(path, "/orders-main.ipc");
+	ck_assert_int_eq(ipc_bind(s->pair, path, 0600), 0);
+}
+
+void stage_proxy_start(struct stage *s)
+{
+	const char *argument[] = { "switchboard-proxy-tcp",
+				   "--hypervisor",
+				   s->spec,
+				   "--run-dir",
+				   s->directory,
+				   "--user",
+				   "root",
+				   NULL };
+
+	be_operator(s);
+	s->proxy = stage_run(argument[0], argument);
+	s->epoch = stage_expect(s, IPC_REPORT_HELLO)->hello.epoch;
+}
+
+void stage_proxy_kill(struct stage *s)
+{
+	ck_assert_int_eq(stage_end(s->proxy, SIGKILL), -SIGKILL);
+	s->proxy = 0;
+}
+
+/* Return: a report other than an unwanted `ended`, or NULL when time is up */
+static const struct ipc_message *next_report(struct stage *s, int timeout_ms,
+					     enum ipc_type wanted)
+{
+	static struct ipc_message m;
+	uint64_t end_ms = guest_now_ms() + timeout_ms;
+	struct pollfd set = { ipc_receive_fd(s->pair), POLLIN, 0 };
+
+	for (;;) {
+		int error = ipc_receive(s->pair, &m);
+		uint64_t now_ms = guest_now_ms();
+
+		ck_assert_msg(error == 0 || error == -EAGAIN, "%s: %s",
+			      strerror(-error), ipc_fault_text(s->pair));
+		if (error == 0 &&
+		    (m.type == wanted || m.type != IPC_REPORT_ENDED))
+			return &m;
+		if (now_ms >= end_ms)
+			return NULL;
+		if (error)
+			poll(&set, 1, end_ms - now_ms);
+	}
+}
+
+const struct ipc_message *stage_expect(struct stage *s, enum ipc_type type)
+{
+	const struct ipc_message *m = next_report(s, STAGE_TIMEOUT_MS, type);
+
+	ck_assert_msg(m, "no %s", ipc_type_name(type));
+	ck_assert_msg(m->type == type, "%s instead of %s: %s",
+		      ipc_type_name(m->type), ipc_type_name(type),
+		      m->type == IPC_REPORT_FAILED ? m->failed.why : "");
+	return m;
+}
+
+bool stage_quiet(struct stage *s, int timeout_ms)
+{
+	return !next_report(s, timeout_ms, IPC_TYPES);
+}
+
+void stage_order(struct stage *s, const struct ipc_message *m)
+{
+	int error;
+
+	while ((error = ipc_send(s->pair, m)) == -EAGAIN)
+		usleep(1000);
+	ck_assert_msg(error == 0, "%s: %s", ipc_type_name(m->type),
+		      strerror(-error));
+	while (ipc_flush(s->pair))
+		usleep(1000);
+}
+
+struct guest_line *stage_line(struct stage *s, const char *name)
+{
+	static uint32_t serial;
+	char identity[40];
+	struct guest_options o = { .name = name, .identity = identity };
+	struct guest *g;
+	struct guest_line *l;
+
+	snprintf(identity, sizeof(identity), UUID, ++serial);
+	g = guest_new(s->directory, &o);
+	ck_assert_ptr_nonnull(g);
+	l = guest_line_new(g, 0, SB_LINE_TCP, LOCAL_DOMAIN_SERVICES);
+	ck_assert_ptr_nonnull(l);
+	return l;
+}
+
+static void order_attach(struct stage *s, const struct guest_line *l)
+{
+	static struct ipc_message m;
+
+	m.type = IPC_ORDER_ATTACH;
+	m.attach = (struct ipc_attach){
+		.guest = l->guest->domain,
+		.name = "guest",
+		.line = l->number,
+		.gref = l->header_gref,
+		.port = l->channel.port,
+		.circuits_max = 2048,
+		.listeners_max = 64,
+	};
+	snprintf(m.attach.identity, sizeof(m.attach.identity), UUID,
+		 l->guest->domain);
+	stage_order(s, &m);
+}
+
+void stage_attach(struct stage *s, struct guest_line *l)
+{
+	order_attach(s, l);
+	stage_expect(s, IPC_REPORT_ATTACHED);
+	ck_assert_int_eq(guest_line_wait_attached(l, STAGE_TIMEOUT_MS), 0);
+}
+
+void stage_detach(struct stage *s, struct guest_line *l)
+{
+	static struct ipc_message m;
+
+	m.type = IPC_ORDER_DETACH;
+	m.line = (struct ipc_line){ l->guest->domain, l->number };
+	stage_order(s, &m);
+}
+
+void stage_connect(struct stage *s, const struct guest_circuit *c,
+		   const struct sb_address *to)
+{
+	static struct ipc_message m;
+
+	m.type = IPC_ORDER_OPEN;
+	m.open = (struct ipc_open){
+		.guest = c->line->guest->domain,
+		.line = c->line->number,
+		.entry = c->entry,
+		.generation = c->generation,
+		.remote = *to,
+	};
+	stage_order(s, &m);
+}
+
+void stage_listen(struct stage *s, const struct guest_circuit *listener,
+		  const struct sb_address *at)
+{
+	static struct ipc_message m;
+
+	m.type = IPC_ORDER_LISTEN;
+	m.listen = (struct ipc_listen){
+		.guest = listener->line->guest->domain,
+		.line = listener->line->number,
+		.entry = listener->entry,
+		.generation = listener->generation,
+		.local = *at,
+		.backlog = 64,
+	};
+	stage_order(s, &m);
+}
+
+struct sb_address stage_loopback(uint16_t port)
+{
+	return (struct sb_address){ .family = SB_FAMILY_IPV4,
+				    .port = port,
+				    .bytes = { 127, 0, 0, 1 } };
+}
+
+static struct sockaddr_in socket_address(uint16_t port)
+{
+	return (struct sockaddr_in){ .sin_family = AF_INET,
+				     .sin_port = htons(port),
+				     .sin_addr = { htonl(INADDR_LOOPBACK) } };
+}
+
+int stage_listener(uint16_t *port)
+{
+	struct sockaddr_in sa = socket_address(0);
+	socklen_t length = sizeof(sa);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	ck_assert_int_eq(listen(fd, 1024), 0);
+	getsockname(fd, (struct sockaddr *)&sa, &length);
+	*port = ntohs(sa.sin_port);
+	return fd;
+}
+
+int stage_accept(int listener)
+{
+	struct pollfd set = { listener, POLLIN, 0 };
+	int fd;
+
+	ck_assert_msg(poll(&set, 1, STAGE_TIMEOUT_MS) == 1, "nobody connects");
+	fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
+	ck_assert_int_ge(fd, 0);
+	return fd;
+}
+
+int stage_dial(uint16_t port)
+{
+	struct sockaddr_in sa = socket_address(port);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_msg(connect(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0,
+		      "connect: %s", strerror(errno));
+	return fd;
+}
+
+struct guest_circuit *stage_connection(struct stage *s, struct guest_line *l,
+				       unsigned int order, int *fd)
+{
+	struct guest_circuit *c = guest_circuit_new(l, order);
+	struct sb_address to;
+	uint16_t port;
+	int listener = stage_listener(&port), error;
+
+	ck_assert_ptr_nonnull(c);
+	to = stage_loopback(port);
+	guest_circuit_offer(c);
+	stage_connect(s, c, &to);
+	error = guest_circuit_wait(c, SB_PEER_OPEN, STAGE_TIMEOUT_MS);
+	ck_assert_msg(error == 0, "no connection: %s", strerror(-error));
+	*fd = stage_accept(listener);
+	close(listener);
+	return c;
+}
+
+static uint8_t pattern(uint64_t position, uint32_t seed)
+{
+	uint64_t x = (position / 8 + seed) * 0x9e3779b97f4a7c15ull;
+
+	return (x ^ x >> 29) >> position % 8 * 8;
+}
+
+void stage_fill(uint8_t *bytes, size_t count, uint64_t position, uint32_t seed)
+{
+	for (size_t i = 0; i < count; i++)
+		bytes[i] = pattern(position + i, seed);
+}
+
+bool stage_check(const uint8_t *bytes, size_t count, uint64_t position,
+		 uint32_t seed)
+{
+	for (size_t i = 0; i < count; i++)
+		if (bytes[i] != pattern(position + i, seed))
+			return false;
+	return true;
+}
+
+static FILE *open_proc(pid_t process, const char *name)
+{
+	char path[64];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", process, name);
+	file = fopen(path, "re");
+	ck_assert_ptr_nonnull(file);
+	return file;
+}
+
+uint64_t stage_cpu_ms(pid_t process)
+{
+	unsigned long user = 0, system = 0;
+	FILE *file = open_proc(process, "stat");
+
+	ck_assert_int_eq(fscanf(file,
+				"%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u "
+				"%*u %*u %*u %lu %lu",
+				&user, &system),
+			 2);
+	fclose(file);
+	return (user + system) * 1000 / sysconf(_SC_CLK_TCK);
+}
+
+uint64_t stage_rss_kib(pid_t process)
+{
+	unsigned long resident = 0;
+	FILE *file = open_proc(process, "statm");
+
+	ck_assert_int_eq(fscanf(file, "%*u %lu", &resident), 1);
+	fclose(file);
+	return resident * 4;
+}
+
+unsigned int stage_descriptors(pid_t process)
+{
+	char path[64];
+	unsigned int count = 0;
+	DIR *directory;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", process);
+	directory = opendir(path);
+	ck_assert_ptr_nonnull(directory);
+	while (readdir(directory))
+		count++;
+	closedir(directory);
+	return count;
+}

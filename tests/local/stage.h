@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * stage.h - what an integration test of a proxy stands on
+ *
+ *	test: guest ---- broker ---- proxy-tcp (a process) ---- loopback: test
+ *	  |                              |
+ *	  +---- scripted operator -------+ (the pair)
+ *
+ * Everything fails the running check test when it fails.
+ */
+#ifndef TESTS_LOCAL_STAGE_H
+#define TESTS_LOCAL_STAGE_H
+
+#include <netinet/in.h>
+
+#include "ipc/ipc.h"
+#include "tests/local/broker.h"
+#include "tests/local/guest_line.h"
+
+#define STAGE_TIMEOUT_MS 5000
+
+/**
+ * struct stage - a broker, a proxy, its operator
+ * @directory: of this test alone
+ * @spec:      "local:DIRECTORY"
+ * @broker:    the hypervisor
+ * @proxy:     process, 0: none
+ * @pair:      the operator's end, or NULL when a real operator has it
+ * @epoch:     of the proxy, from its hello
+ */
+struct stage {
+	char directory[64];
+	char spec[80];
+	struct broker *broker;
+	pid_t proxy;
+	struct ipc_socket *pair;
+	uint32_t epoch;
+};
+
+/* A fresh directory and its broker */
+void stage_open(struct stage *s);
+/* Everything that was started, and the directory */
+void stage_close(struct stage *s);
+/* Start a program of the build with a NULL-terminated list of arguments */
+pid_t stage_run(const char *program, const char *const *argument);
+/* Terminate, or kill; wait. Return: its exit status, or -signal */
+int stage_end(pid_t process, int signal);
+
+/* Be the operator, start the proxy, take its hello */
+void stage_proxy_start(struct stage *s);
+void stage_proxy_kill(struct stage *s);
+/* The next report, which must be of @type; skipping `ended` unless wanted */
+const struct ipc_message *stage_expect(struct stage *s, enum ipc_type type);
+/* Is there no report within @timeout_ms? `ended` does not count */
+bool stage_quiet(struct stage *s, int timeout_ms);
+void stage_order(struct stage *s, const struct ipc_message *m);
+
+/* A guest with one line, not attached yet */
+struct guest_line *stage_line(struct stage *s, const char *name);
+/* Order attach, expect attached, wait until the guest sees it */
+void stage_attach(struct stage *s, struct guest_line *l);
+void stage_detach(struct stage *s, struct guest_line *l);
+/* Only the orders; the entry must be offered */
+void stage_connect(struct stage *s, const struct guest_circuit *c,
+		   const struct sb_address *to);
+void stage_listen(struct stage *s, const struct guest_circuit *listener,
+		  const struct sb_address *at);
+
+/* 127.0.0.1:@port */
+struct sb_address stage_loopback(uint16_t port);
+/* A listening socket on a free port of the loopback */
+int stage_listener(uint16_t *port);
+/* accept() within the time limit */
+int stage_accept(int listener);
+/* connect() to the loopback */
+int stage_dial(uint16_t port);
+/* A connected pair: a circuit, and what accepted it */
+struct guest_circuit *stage_connection(struct stage *s, struct guest_line *l,
+				       unsigned int order, int *fd);
+/* The same byte for every position of a stream, whoever writes it */
+void stage_fill(uint8_t *bytes, size_t count, uint64_t position, uint32_t seed);
+/* Return: are they what stage_fill() makes? */
+bool stage_check(const uint8_t *bytes, size_t count, uint64_t position,
+		 uint32_t seed);
+/* User and system time that a process has used, milliseconds */
+uint64_t stage_cpu_ms(pid_t process);
+/* Resident memory of a process, KiB */
+uint64_t stage_rss_kib(pid_t process);
+/* Open descriptors of a process */
+unsigned int stage_descriptors(pid_t process);
+
+#endif
