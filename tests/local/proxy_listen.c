@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * proxy_listen.c - a guest listens through proxy-tcp
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "tests/local/stage.h"
+#include "tests/unit/unit.h"
+
+static struct stage stage;
+static struct guest_line *line;
+
+static void setup(void)
+{
+	stage_open(&stage);
+	stage_proxy_start(&stage);
+	line = stage_line(&stage, "alpha");
+	stage_attach(&stage, line);
+}
+
+static void teardown(void)
+{
+	struct guest *g = line->guest;
+
+	guest_line_free(line);
+	guest_free(g);
+	stage_close(&stage);
+}
+
+/* A listener on a free port of the loopback */
+static struct guest_circuit *listen_somewhere(uint16_t *port)
+{
+	struct guest_circuit *listener = guest_listener_new(line);
+	struct sb_address any = stage_loopback(0);
+
+	guest_circuit_offer(listener);
+	stage_listen(&stage, listener, &any);
+	ck_assert_int_eq(guest_circuit_wait(listener, SB_PEER_OPEN, 2000), 0);
+	*port = listener->shared->local.port;
+	ck_assert_uint_ne(*port, 0);
+	return listener;
+}
+
+static struct guest_circuit *post(const struct guest_circuit *listener)
+{
+	struct guest_circuit *c = guest_circuit_new(line, 2);
+
+	ck_assert_ptr_nonnull(c);
+	guest_circuit_post(c, listener);
+	return c;
+}
+
+START_TEST(posted_circuits_are_accepted_into_in_order)
+{
+	uint16_t port;
+	struct guest_circuit *listener = listen_somewhere(&port), *c[3];
+	char text[2] = { 0 };
+	int fd[3];
+
+	for (int i = 0; i < 3; i++)
+		c[i] = post(listener);
+	for (int i = 0; i < 3; i++) {
+		text[0] = '0' + i;
+		fd[i] = stage_dial(port);
+		ck_assert_int_eq(write(fd[i], text, 1), 1);
+		ck_assert_int_eq(guest_circuit_wait(c[i], SB_PEER_OPEN, 2000),
+				 0);
+	}
+	for (int i = 0; i < 3; i++) {
+		ck_assert_int_eq(guest_circuit_receive_all(c[i], text, 1, 2000),
+				 0);
+		ck_assert_int_eq(text[0], '0' + i);
+		ck_assert_int_eq(guest_circuit_send(c[i], "y", 1), 1);
+		ck_assert_int_eq(read(fd[i], text, 1), 1);
+		ck_assert_uint_eq(c[i]->shared->local.port, port);
+		ck_assert_uint_ne(c[i]->shared->remote.port, 0);
+	}
+}
+END_TEST
+
+START_TEST(connections_wait_until_a_circuit_is_posted)
+{
+	uint16_t port;
+	struct guest_circuit *listener = listen_somewhere(&port), *c;
+	uint64_t before_ms;
+	int fd = stage_dial(port);
+
+	ck_assert_int_eq(write(fd, "hello", 5), 5);
+	usleep(50000);
+	before_ms = stage_cpu_ms(stage.proxy);
+	usleep(300000);
+	ck_assert_uint_le(stage_cpu_ms(stage.proxy) - before_ms, 10);
+	c = post(listener);
+	ck_assert_int_eq(guest_circuit_wait(c, SB_PEER_OPEN, 2000), 0);
+}
+END_TEST
+
+START_TEST(circuits_may_be_posted_before_the_order_comes)
+{
+	struct guest_circuit *listener = guest_listener_new(line), *c;
+	struct sb_address any = stage_loopback(0);
+
+	guest_circuit_offer(listener);
+	c = post(listener);
+	usleep(50000);
+	stage_listen(&stage, listener, &any);
+	ck_assert_int_eq(guest_circuit_wait(listener, SB_PEER_OPEN, 2000), 0);
+	stage_dial(listener->shared->local.port);
+	ck_assert_int_eq(guest_circuit_wait(c, SB_PEER_OPEN, 2000), 0);
+}
+END_TEST
+
+START_TEST(taken_port_is_told)
+{
+	struct guest_circuit *listener = guest_listener_new(line);
+	struct sb_address at;
+	uint16_t port;
+
+	stage_listener(&port);
+	at = stage_loopback(port);
+	guest_circuit_offer(listener);
+	stage_listen(&stage, listener, &at);
+	ck_assert_int_eq(guest_circuit_wait(listener, SB_PEER_OPEN, 2000),
+			 -EADDRINUSE);
+	/* and the entry is good for another try */
+	ck_assert_int_eq(guest_circuit_recycle(listener), 0);
+	at.port = 0;
+	guest_circuit_offer(listener);
+	stage_listen(&stage, listener, &at);
+	ck_assert_int_eq(guest_circuit_wait(listener, SB_PEER_OPEN, 2000), 0);
+}
+END_TEST
+
+START_TEST(end_of_a_listener_ends_what_was_posted)
+{
+	uint16_t port;
+	struct guest_circuit *listener = listen_somewhere(&port);
+	struct guest_circuit *used = post(listener), *unused = post(listener);
+	char text[4];
+	int fd = stage_dial(port);
+
+	ck_assert_int_eq(guest_circuit_wait(used, SB_PEER_OPEN, 2000), 0);
+	guest_circuit_publish(listener, SB_OWNER_CLOSED);
+	ck_assert_int_eq(guest_circuit_wait(listener, SB_PEER_CLOSED, 2000), 0);
+	ck_assert_int_eq(guest_circuit_wait(unused, SB_PEER_OPEN, 2000),
+			 -ECONNABORTED);
+	/* the accepted connection goes on, the port is free */
+	ck_assert_int_eq(guest_circuit_send(used, "abc", 3), 3);
+	ck_assert_int_eq(read(fd, text, 4), 3);
+	ck_assert_int_eq(guest_circuit_recycle(unused), 0);
+	guest_circuit_post(unused, listener);
+	ck_assert_int_eq(guest_circuit_wait(unused, SB_PEER_OPEN, 2000),
+			 -ECONNABORTED);
+}
+END_TEST
+
+START_TEST(posted_circuit_can_be_withdrawn)
+{
+	uint16_t port;
+	struct guest_circuit *listener = listen_somewhere(&port);
+	struct guest_circuit *first = post(listener), *second = post(listener);
+
+	guest_circuit_publish(first, SB_OWNER_CLOSED);
+	ck_assert_int_eq(guest_circuit_wait(first, SB_PEER_CLOSED, 2000), 0);
+	stage_dial(port);
+	ck_assert_int_eq(guest_circuit_wait(second, SB_PEER_OPEN, 2000), 0);
+	ck_assert_int_eq(guest_circuit_recycle(first), 0);
+	guest_circuit_post(first, listener);
+	stage_dial(port);
+	ck_assert_int_eq(guest_circuit_wait(first, SB_PEER_OPEN, 2000), 0);
+}
+END_TEST
+
+START_TEST(many_come_at_once)
+{
+	enum { COUNT = 200 };
+	struct guest_circuit *listener, *c[COUNT];
+	uint16_t port;
+	int fd[COUNT];
+
+	listener = listen_somewhere(&port);
+	for (int i = 0; i < COUNT; i++) {
+		fd[i] = stage_dial(port);
+		ck_assert_int_eq(write(fd[i], &i, sizeof(i)), sizeof(i));
+		c[i] = post(listener);
+	}
+	for (int i = 0; i < COUNT; i++) {
+		int number;
+
+		ck_assert_int_eq(guest_circuit_wait(c[i], SB_PEER_OPEN, 5000),
+				 0);
+		ck_assert_int_eq(guest_circuit_receive_all(
+					 c[i], &number, sizeof(number), 5000),
+				 0);
+		ck_assert_int_lt(number, COUNT);
+		ck_assert_msg(fd[number] >= 0, "%d twice", number);
+		close(fd[number]);
+		fd[number] = -1;
+	}
+}
+END_TEST
+
+START_TEST(repeated_listen_is_idempotent)
+{
+	uint16_t port;
+	struct guest_circuit *listener = listen_somewhere(&port), *c;
+	struct sb_address at = stage_loopback(port);
+
+	stage_listen(&stage, listener, &at);
+	stage_listen(&stage, listener, &at);
+	c = post(listener);
+	stage_dial(port);
+	ck_assert_int_eq(guest_circuit_wait(c, SB_PEER_OPEN, 2000), 0);
+	ck_assert_uint_eq(sb_word_state(guest_circuit_peer(listener)),
+			  SB_PEER_OPEN);
+}
+END_TEST
+
+START_TEST(two_guests_cannot_have_one_port)
+{
+	uint16_t port;
+	struct guest_line *other = stage_line(&stage, "beta");
+	struct guest_circuit *listener;
+	struct sb_address at;
+
+	listen_somewhere(&port);
+	stage_attach(&stage, other);
+	listener = guest_listener_new(other);
+	at = stage_loopback(port);
+	guest_circuit_offer(listener);
+	stage_listen(&stage, listener, &at);
+	ck_assert_int_eq(guest_circuit_wait(listener, SB_PEER_OPEN, 2000),
+			 -EADDRINUSE);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("proxy_listen");
+	TCase *tcase = tcase_create("listen");
+
+	tcase_set_timeout(tcase, 20);
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_add_test(tcase, posted_circuits_are_accepted_into_in_order);
+	tcase_add_test(tcase, connections_wait_until_a_circuit_is_posted);
+	tcase_add_test(tcase, circuits_may_be_posted_before_the_order_comes);
+	tcase_add_test(tcase, taken_port_is_told);
+	tcase_add_test(tcase, end_of_a_listener_ends_what_was_posted);
+	tcase_add_test(tcase, posted_circuit_can_be_withdrawn);
+	tcase_add_test(tcase, many_come_at_once);
+	tcase_add_test(tcase, repeated_listen_is_idempotent);
+	tcase_add_test(tcase, two_guests_cannot_have_one_port);
+	suite_add_tcase(suite, tcase);
+	return unit_run(suite);
+}
