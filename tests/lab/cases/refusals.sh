@@ -1,0 +1,94 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-only
+# refusals.sh - what may not be, and what nobody answers
+
+cases_refusals="policy refused unreachable timeout publish_denied raw"
+cases_per_guest+=" $cases_refusals"
+cases_alone+=" publish_conflict loopback_stays_inside"
+
+# connect GUEST ADDRESS PORT WORDS: fails, with these words
+connect_fails() {
+	local said
+	if said=$(guest "$1" "nc -w 20 $2 $3 </dev/null" 2>&1); then
+		echo "connect to $2 port $3 worked"
+		return 1
+	fi
+	grep -qi "$4" <<<"$said" || {
+		echo "connect to $2 port $3 said '$said', not '$4'"
+		return 1
+	}
+}
+
+# Not listed is denied, however it is written
+case_policy() {
+	local address
+	for address in 192.0.2.1 127.0.0.2 169.254.169.254 10.0.2.15 224.0.0.1 \
+		255.255.255.255 fe80::1 ::ffff:10.0.2.15 fd90::2; do
+		[ $address != 127.0.0.2 ] || continue
+		connect_fails "$1" $address 80 "denied\|unreachable\|invalid"
+	done
+	connect_fails "$1" 192.0.2.1 80 "permission denied"
+	connect_fails "$1" ::ffff:10.0.2.15 22 "permission denied"
+}
+
+case_refused() {
+	connect_fails "$1" 10.90.0.1 7599 "refused"
+	connect_fails "$1" fd90::1 7599 "refused"
+}
+
+case_unreachable() {
+	connect_fails "$1" 198.51.100.1 80 "unreachable\|no route"
+}
+
+# A SYN that nobody answers holds up nothing else
+case_timeout() {
+	local start
+	guest "$1" 'nc 198.18.0.2 80 </dev/null >/tmp/timeout 2>&1 &'
+	start=$SECONDS
+	guest "$1" "wget -q -O /dev/null http://10.90.0.1/"
+	((SECONDS - start < 5)) || {
+		echo "another connection waited $((SECONDS - start)) s"
+		return 1
+	}
+	wait_for 60 guest "$1" "grep -qi 'timed out' /tmp/timeout"
+}
+
+case_publish_denied() {
+	local said
+	said=$(guest "$1" "timeout 2 httpd -f -p 22 2>&1" || true)
+	grep -qi "denied" <<<"$said" || {
+		echo "listening on port 22 said '$said'"
+		return 1
+	}
+}
+
+case_raw() {
+	local said
+	said=$(guest "$1" "ping -c 1 -W 1 10.90.0.1 2>&1" || true)
+	grep -qi "permitted\|denied" <<<"$said" || {
+		echo "a raw socket said '$said'"
+		return 1
+	}
+}
+
+# Two guests publish the same address and port: one is told
+case_publish_conflict() {
+	local said
+	guest g-pvh "httpd -p 7200 -h /tmp"
+	said=$(guest g-pv "timeout 2 httpd -f -p 7200 2>&1" || true)
+	guest g-pvh "killall httpd"
+	grep -qi "in use" <<<"$said" || {
+		echo "the second listener said '$said'"
+		return 1
+	}
+}
+
+# 127.0.0.1 of one guest is nobody else's
+case_loopback_stays_inside() {
+	guest g-pvh "mkdir -p /tmp/inside; echo mine >/tmp/inside/index.html
+		httpd -p 127.0.0.1:7300 -h /tmp/inside"
+	expect "inside" "$(guest g-pvh "wget -q -O - http://127.0.0.1:7300/")" mine
+	connect_fails g-pv 127.0.0.1 7300 refused
+	dom0 "! curl -s --max-time 5 http://127.0.0.1:7300/"
+	guest g-pvh "killall httpd"
+}

@@ -1,0 +1,94 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-only
+# lib.sh - what the lab tests share: the lab, guests, TAP, waiting
+#
+#   this machine          Dom0 10.90.0.1                 guests, no network card
+#   +------------+  tcp  +-----------------------+      +---------------------+
+#   | tests/lab  |------>| operator proxy monitor|<====>| g-pvh 10.88.0.11    |
+#   +------------+       | far ends of the tests |<====>| g-pv  10.88.0.12    |
+#                        +-----------------------+      +---------------------+
+
+export LAB_NAME=${LAB_NAME:-check}
+lab=$top/deploy/lab/lab
+logs=${LAB_LOGS:-$top/build/check-logs/lab}
+guests_all="g-pvh g-pv"
+# The last number of its addresses: 10.88.0.N, fd88::N, 10.90.0.N in Dom0
+declare -A guest_number=([g-pvh]=11 [g-pv]=12)
+
+passed=0
+failed=0
+
+say() {
+	printf '  %4d s  %s\n' "$SECONDS" "$*"
+}
+
+# Run in Dom0: one argument is a shell line
+dom0() {
+	"$lab" dom0 "$@" </dev/null
+}
+
+# guest NAME COMMAND...: run in a guest
+guest() {
+	"$lab" guest run "$@" </dev/null
+}
+
+# wait_for SECONDS COMMAND...: until it succeeds
+wait_for() {
+	local deadline=$((SECONDS + $1))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		[ "$SECONDS" -lt "$deadline" ] || {
+			echo "gave up waiting for: $*"
+			return 1
+		}
+		sleep 0.1
+	done
+}
+
+type_of() {
+	[ "$1" = g-pv ] && echo pv || echo pvh
+}
+
+create_guest() {
+	"$lab" guest create "$1" --type "$(type_of "$1")" \
+		--overlay "$top/build/guest-overlay" "${@:2}"
+}
+
+# The guest has its addresses and the line that connections need
+guest_ready() {
+	guest "$1" "ip -4 addr show dev sb0" | grep -q 'inet '
+}
+
+# counter FILTER: a number out of the monitor's JSON, from inside Dom0
+counter() {
+	dom0 "curl -sf http://127.0.0.1:9090/api/status" | python3 -c "
+import json, sys
+status = json.load(sys.stdin)
+print($1)"
+}
+
+# expect WHAT ACTUAL EXPECTED
+expect() {
+	[ "$2" = "$3" ] || {
+		echo "$1: expected '$3', got '$2'"
+		return 1
+	}
+}
+
+# A case is a function case_NAME; what it prints explains a failure
+run_case() {
+	local name=$1 start=$SECONDS status=0
+	shift
+	(
+		set -e
+		"case_$name" "$@"
+	) >"$logs/$name${1:+-$1}.log" 2>&1 || status=$?
+	if [ $status = 0 ]; then
+		passed=$((passed + 1))
+		printf '  ok    %-44s %4d s\n' "$name${1:+ $1}" $((SECONDS - start))
+		return
+	fi
+	failed=$((failed + 1))
+	printf '  FAIL  %-44s %4d s\n' "$name${1:+ $1}" $((SECONDS - start))
+	tail -n 30 "$logs/$name${1:+-$1}.log" | sed 's/^/        | /'
+}
