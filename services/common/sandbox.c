@@ -80,6 +80,7 @@ static const int common_calls[] = {
 	__NR_getuid,
 	__NR_geteuid,
 	__NR_getgid,
+	__NR_getegid,
 	/* signals and the end */
 	__NR_rt_sigreturn,
 	__NR_rt_sigprocmask,
