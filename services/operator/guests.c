@@ -113,6 +113,7 @@ static void disconnect(struct guest *g)
 		proxy_detach(g->line.proxy, g->domain, OPERATOR_TCP_LINE);
 	guest_forget_all(g, true);
 	g->line.state = LINE_NONE;
+	g->line.due = false;
 	loop_timer_stop(&g->line.again);
 	loop_timer_stop(&g->retry);
 	leave_queue(g);
@@ -271,6 +272,23 @@ static void remove_guest(struct guest *g)
 	free(g);
 }
 
+/*
+ * Another domain that was waiting for the name: xl starts a guest anew before
+ * the old domain is quite dead
+ */
+static void succeed(struct operator_service *o)
+{
+	struct guest *g;
+
+	for (g = o->guests; g; g = g->next) {
+		if (g->config || g->state != GUEST_STRANGER)
+			continue;
+		g->config = choose_config(o, g->name, g->identity);
+		if (g->config)
+			offer(g);
+	}
+}
+
 static void gone(struct guest *g)
 {
 	struct operator_service *o = g->op;
@@ -281,6 +299,7 @@ static void gone(struct guest *g)
 			      NULL);
 	}
 	remove_guest(g);
+	succeed(o);
 }
 
 static struct guest *add_guest(struct operator_service *o,
@@ -504,6 +523,10 @@ static void run(struct guest *g)
 
 	if (loop_timer_running(&g->retry))
 		return; /* the timer wakes it */
+	if (proxy_order_due(g) == -EAGAIN) {
+		wait_for(g, RETRY_MS);
+		return;
+	}
 	lied = trunk_flush(&g->trunk) < 0;
 	/* whoever does not take answers gets no more of them */
 	if (!lied && !g->trunk.queued)

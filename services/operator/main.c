@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 
 #include <sys/ioctl.h>
 #include <xen/xen.h>
@@ -29,11 +28,6 @@ static const struct service_option options[] = {
 };
 
 /* What the hypervisor port needs, see the heads of hypervisor_*.c */
-static const int calls[] = {
-	__NR_ppoll, __NR_pselect6,   __NR_eventfd2,
-	__NR_dup,   __NR_socketpair, __NR_pipe2,
-};
-
 static const unsigned long requests[] = {
 	IOCTL_GNTDEV_MAP_GRANT_REF,
 	IOCTL_GNTDEV_UNMAP_GRANT_REF,
@@ -92,7 +86,10 @@ static void host_ready(struct loop_watch *watch, uint32_t events)
 
 static bool before_sleep(struct loop *loop)
 {
-	return guests_run(loop->owner);
+	bool more = guests_run(loop->owner);
+
+	proxies_ask(loop->owner);
+	return more;
 }
 
 static void reload(struct service *s)
@@ -191,8 +188,6 @@ int main(int argc, char **argv)
 		.host_watch = { -1, host_ready },
 	};
 	struct sandbox sandbox = {
-		.call = calls,
-		.calls = sizeof(calls) / sizeof(calls[0]),
 		.ioctl = requests,
 		.ioctls = sizeof(requests) / sizeof(requests[0]),
 	};

@@ -58,6 +58,7 @@ enum operator_counter {
  * @epoch:         which process; 0: none yet
  * @away_since_ms: when it was last seen to be away
  * @round:         of the list asked for last
+ * @list_due:      ask for a list when all orders that are due have gone
  * @relist:        asks once more when guests have had time to appear
  * @settled:       guests have had that time: unknown lines are detached
  */
@@ -69,6 +70,7 @@ struct proxy {
 	uint32_t epoch;
 	uint64_t away_since_ms;
 	uint32_t round;
+	bool list_due;
 	struct loop_timer relist;
 	bool settled;
 };
@@ -88,6 +90,9 @@ enum line_state {
  * @port:  valid from READY on
  * @proxy: that serves it
  * @book:  circuits and listeners ordered
+ * @due:   the proxy is new: attach and listen have to be ordered again
+ * @due_entry: listeners before this entry have been, and the line attached;
+ *         0: not even that
  * @again: asks for a line again a while after one was lost
  */
 struct line {
@@ -96,6 +101,8 @@ struct line {
 	uint32_t port;
 	struct proxy *proxy;
 	struct book book;
+	bool due;
+	uint32_t due_entry;
 	struct loop_timer again;
 };
 
@@ -213,6 +220,10 @@ int request_handle(struct guest *g, const struct sb_message *m);
 /* Make the sockets. Return: 0 or -errno, logged */
 int proxies_open(struct operator_service *o);
 struct proxy *proxy_find(struct operator_service *o, const char *instance);
+/* Order what is due for a guest's line. Return: 0, or -EAGAIN: later */
+int proxy_order_due(struct guest *g);
+/* Ask for the lists that are due; before sleeping */
+void proxies_ask(struct operator_service *o);
 /* Look who is gone; once a second */
 void proxies_look(struct operator_service *o);
 /* Orders. Return: 0, -EAGAIN: later, -ENOTCONN: it is away */

@@ -2,13 +2,13 @@
 /*
  * proxies.c - orders to proxies, reports from them, their comings
  *
- * A proxy says hello on every new connection of the pair. A process that is
- * new has no streams any more, so theirs are struck from the books; it gets
- * every line to attach and every listener to listen again. Then it is asked
- * to list what it has. What the list holds and the books do not is added,
- * after a restart of the operator that is everything; what was in the books
- * before the list was asked for and is not in it is struck. Rounds tell the
- * two apart.
+ * A proxy says hello on every new connection of the pair. Then it is ordered
+ * to attach every line and to listen for every listener in the books, as fast
+ * as the pair takes it. Of a new process the streams in the books are struck:
+ * they died with the old one. One that we knew, or that the operator before
+ * us knew, is asked to list what it has: what the books lack is added, after
+ * a restart of the operator that is everything; what was ordered before the
+ * list was asked for and is not in it is struck. Rounds tell the two apart.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -18,6 +18,8 @@
 
 /* Until guests have appeared: then lines of guests unknown are detached */
 #define SETTLE_MS 3000u
+/* After something could not be ordered, until the lists are compared */
+#define LIST_AGAIN_MS 1000u
 
 struct proxy *proxy_find(struct operator_service *o, const char *instance)
 {
@@ -83,10 +85,16 @@ int proxy_attach(struct guest *g)
 int proxy_detach(struct proxy *p, uint32_t domain, uint32_t line)
 {
 	struct ipc_message *m = endpoint_draft(IPC_ORDER_DETACH);
+	int err;
 
 	m->line.guest = domain;
 	m->line.line = line;
-	return send_order(p, m);
+	err = send_order(p, m);
+	/* its queue is full: a list will show the line, and detach it */
+	if (err == -EAGAIN)
+		loop_timer_start(&p->op->service.loop, &p->relist,
+				 LIST_AGAIN_MS);
+	return err;
 }
 
 int proxy_connect(struct guest *g, const struct sb_message *request,
@@ -117,31 +125,63 @@ int proxy_listen(struct guest *g, const struct book_record *record)
 	return send_order(g->line.proxy, m);
 }
 
-static void ask_list(struct proxy *p)
-{
-	p->round = ++p->op->round;
-	send_order(p, endpoint_draft(IPC_ORDER_LIST));
-}
-
 static void ask_again(struct loop_timer *timer)
 {
 	struct proxy *p = loop_owner(timer, struct proxy, relist);
 
 	p->settled = true;
-	if (p->there)
-		ask_list(p);
+	p->list_due = true;
 }
 
-/* Orders for what is in the books of one guest */
-static void order_again(struct guest *g)
+static bool orders_due(const struct proxy *p)
 {
-	struct book_record *r = book_next(&g->line.book, 0);
+	const struct guest *g;
 
-	proxy_attach(g);
-	for (; r; r = book_next(&g->line.book, r->entry + 1)) {
-		if (r->kind == SB_ENTRY_LISTENER)
-			proxy_listen(g, r);
+	for (g = p->op->guests; g; g = g->next) {
+		if (g->line.proxy == p && g->line.due)
+			return true;
 	}
+	return false;
+}
+
+void proxies_ask(struct operator_service *o)
+{
+	uint32_t i;
+
+	for (i = 0; i < o->proxies; i++) {
+		struct proxy *p = &o->proxy[i];
+
+		if (!p->list_due || !p->there || orders_due(p))
+			continue;
+		p->list_due = false;
+		p->round = ++o->round;
+		if (send_order(p, endpoint_draft(IPC_ORDER_LIST)) == -EAGAIN)
+			loop_timer_start(&o->service.loop, &p->relist,
+					 LIST_AGAIN_MS);
+	}
+}
+
+int proxy_order_due(struct guest *g)
+{
+	struct line *line = &g->line;
+	struct book_record *r;
+	int err = 0;
+
+	if (!line->due || !line->proxy->there)
+		return 0;
+	if (!line->due_entry)
+		err = proxy_attach(g);
+	r = book_next(&line->book, line->due_entry);
+	for (; r && !err; r = book_next(&line->book, r->entry + 1)) {
+		line->due_entry = r->entry;
+		if (r->kind == SB_ENTRY_LISTENER)
+			err = proxy_listen(g, r);
+	}
+	/* when it is away again, the next hello begins anew */
+	if (err == -EAGAIN)
+		return err;
+	line->due = false;
+	return 0;
 }
 
 /* Those of @p's guests that have a line */
@@ -158,7 +198,8 @@ static void bring_up(struct proxy *p, bool another)
 				guest_forget_all(g, false);
 				g->line.state = LINE_READY;
 			}
-			order_again(g);
+			g->line.due = true;
+			g->line.due_entry = 0;
 		}
 		guest_wake(g);
 	}
@@ -184,7 +225,8 @@ static void take_hello(struct proxy *p, const struct ipc_hello *hello)
 	p->there = true;
 	p->epoch = hello->epoch;
 	bring_up(p, another);
-	ask_list(p);
+	/* of a new process the books know more than it does */
+	p->list_due = !another;
 	loop_timer_start(&o->service.loop, &p->relist, SETTLE_MS);
 }
 
@@ -267,6 +309,21 @@ static struct book_record *confirm(struct guest *g, uint32_t entry,
 	return r;
 }
 
+/* The order for it, or the report of its end, was lost with a connection */
+static void strike(struct guest *g, struct book_record *r)
+{
+	struct sb_message m = {
+		.type = SB_MESSAGE_REFUSED,
+		.line = OPERATOR_TCP_LINE,
+		.entry = r->entry,
+		.generation = r->generation,
+		.error = ECONNRESET,
+	};
+
+	guest_forget(g, r);
+	guest_send(g, &m);
+}
+
 static void strike_unconfirmed(struct guest *g)
 {
 	struct book_record *r = book_next(&g->line.book, 0);
@@ -275,7 +332,7 @@ static void strike_unconfirmed(struct guest *g)
 		uint32_t entry = r->entry;
 
 		if (r->round < g->line.proxy->round)
-			guest_forget(g, r);
+			strike(g, r);
 		r = book_next(&g->line.book, entry + 1);
 	}
 }

@@ -269,10 +269,10 @@ static int handle_line_ready(struct guest *g, const struct sb_message *m)
 	if (m->line != OPERATOR_TCP_LINE || line->state == LINE_NONE ||
 	    line->state == LINE_LOST)
 		return malformed(g, m, "a line that was not asked for");
+	/* it would have to be lost or gone first */
 	if (line_usable(g) && (line->gref != m->gref || line->port != m->port))
-		guest_forget_all(g, true);
-	if (line->state != LINE_ATTACHED || line->gref != m->gref ||
-	    line->port != m->port)
+		return malformed(g, m, "another line in place of one that is");
+	if (line->state == LINE_WANTED)
 		line->state = LINE_READY;
 	line->gref = m->gref;
 	line->port = m->port;
