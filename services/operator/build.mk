@@ -18,3 +18,11 @@ operator_service_SOURCES = tests/unit/operator_service.c \
 operator_service_PACKAGES := check $(IPC_PACKAGES)
 $(BUILD)/bin/operator_service: | $(BUILD)/bin/switchboard-operator \
 	$(BUILD)/bin/switchboard
+
+TESTS += config_file policy_rules
+OPERATOR_UNITS := $(OPERATOR_PARTS) $(addprefix services/common/,address.c \
+	log.c) ipc/messages.c
+config_file_SOURCES := tests/unit/config_file.c $(OPERATOR_UNITS)
+config_file_PACKAGES := check jansson libsystemd
+policy_rules_SOURCES := tests/unit/policy_rules.c $(OPERATOR_UNITS)
+policy_rules_PACKAGES := check jansson libsystemd

@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * policy_rules.c - who may connect where and publish what
+ *
+ * Dom0 of these tests has 192.0.2.1, fd00::1 and the broadcast address
+ * 192.0.2.255.
+ */
+#include <errno.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "services/operator/book.h"
+#include "services/operator/bucket.h"
+#include "services/operator/host.h"
+#include "services/operator/policy.h"
+#include "services/operator/published.h"
+#include "tests/unit/random.h"
+#include "tests/unit/unit.h"
+
+static const char text[] =
+	"{ \"guests\": {"
+	"  \"any\": { \"addresses\": [\"10.0.0.2\"], \"connect\": ["
+	"    {\"to\":\"any\",\"ports\":\"1-65535\"} ] },"
+	"  \"wide\": { \"addresses\": [\"10.0.0.3\"], \"connect\": ["
+	"    {\"to\":\"0.0.0.0/0\",\"ports\":\"1-65535\"},"
+	"    {\"to\":\"::/0\",\"ports\":\"1-65535\"} ] },"
+	"  \"named\": { \"addresses\": [\"10.0.0.4\"], \"connect\": ["
+	"    {\"to\":\"127.0.0.1\",\"ports\":80},"
+	"    {\"to\":\"192.0.2.1\",\"ports\":80},"
+	"    {\"to\":\"169.254.169.254\",\"ports\":80},"
+	"    {\"to\":\"10.0.0.2\",\"ports\":80},"
+	"    {\"to\":\"fe80::5%2\",\"ports\":80},"
+	"    {\"to\":\"198.51.100.0/28\",\"ports\":[80,\"90-92\"]},"
+	"    {\"to\":\"2001:db8::/32\",\"ports\":443} ] },"
+	"  \"none\": { \"addresses\": [\"10.0.0.5\"] },"
+	"  \"host\": { \"addresses\": [\"10.0.0.6\"], \"publish\": ["
+	"    {\"ports\":\"80-89\",\"address\":\"192.0.2.1\",\"port\":8080},"
+	"    {\"ports\":443,\"address\":\"::\"},"
+	"    {\"ports\":443,\"address\":\"0.0.0.0\",\"port\":8443} ] }"
+	"} }";
+
+static struct config *config;
+static struct host host;
+
+static void set_up(void)
+{
+	char error[CONFIG_ERROR_BYTES];
+	static const char *const own[] = { "192.0.2.1", "fd00::1",
+					   "192.0.2.255" };
+	unsigned int i;
+
+	config = config_parse("policy", text, strlen(text), error);
+	ck_assert_msg(config != NULL, "%s", error);
+	memset(&host, 0, sizeof(host));
+	for (i = 0; i < 3; i++)
+		address_parse(&host.address[i].address, own[i]);
+	host.addresses = 3;
+}
+
+static void tear_down(void)
+{
+	config_free(config);
+}
+
+static const struct {
+	const char *guest;
+	const char *to;
+	uint16_t port;
+	int verdict;
+} connects[] = {
+	{ "any", "198.51.100.7", 1, 0 },
+	{ "any", "198.51.100.7", 65535, 0 },
+	{ "any", "198.51.100.7", 0, EACCES },
+	{ "any", "2001:db8::7", 80, 0 },
+	{ "any", "10.200.0.1", 80, 0 },
+	/* Dom0's own, and what reaches it */
+	{ "any", "192.0.2.1", 80, EACCES },
+	{ "any", "192.0.2.255", 80, EACCES },
+	{ "any", "192.0.2.2", 80, 0 },
+	{ "any", "fd00::1", 80, EACCES },
+	{ "any", "fd00::2", 80, 0 },
+	{ "any", "::ffff:192.0.2.1", 80, EACCES },
+	{ "any", "127.0.0.1", 80, EACCES },
+	{ "any", "127.255.255.254", 80, EACCES },
+	{ "any", "::1", 80, EACCES },
+	{ "any", "::ffff:127.0.0.1", 80, EACCES },
+	{ "any", "0.0.0.0", 80, EACCES },
+	{ "any", "0.0.0.1", 80, EACCES },
+	{ "any", "::", 80, EACCES },
+	{ "any", "::ffff:0.0.0.0", 80, EACCES },
+	{ "any", "::7f00:1", 80, EACCES },
+	/* link-local, metadata services */
+	{ "any", "169.254.169.254", 80, EACCES },
+	{ "any", "169.254.0.1", 80, EACCES },
+	{ "any", "::ffff:169.254.169.254", 80, EACCES },
+	{ "any", "fe80::1", 80, EACCES },
+	{ "any", "fe80::1%3", 80, EACCES },
+	{ "any", "febf::1", 80, EACCES },
+	{ "any", "fec0::1", 80, EACCES },
+	/* to many, to none */
+	{ "any", "224.0.0.1", 80, EACCES },
+	{ "any", "239.255.255.255", 80, EACCES },
+	{ "any", "ff02::1", 80, EACCES },
+	{ "any", "255.255.255.255", 80, EACCES },
+	{ "any", "240.0.0.1", 80, EACCES },
+	/* IPv4 by another name */
+	{ "any", "64:ff9b::7f00:1", 80, EACCES },
+	{ "any", "2002:7f00:1::", 80, EACCES },
+	{ "any", "::ffff:0:127.0.0.1", 80, EACCES },
+	/* guests */
+	{ "any", "10.0.0.3", 80, EACCES },
+	{ "any", "10.0.0.2", 80, EACCES },
+	/* a network is as little as "any" */
+	{ "wide", "198.51.100.7", 80, 0 },
+	{ "wide", "192.0.2.1", 80, EACCES },
+	{ "wide", "127.0.0.1", 80, EACCES },
+	{ "wide", "::1", 80, EACCES },
+	{ "wide", "169.254.169.254", 80, EACCES },
+	{ "wide", "fe80::1", 80, EACCES },
+	/* named */
+	{ "named", "127.0.0.1", 80, 0 },
+	{ "named", "127.0.0.1", 81, EACCES },
+	{ "named", "127.0.0.2", 80, EACCES },
+	{ "named", "::ffff:127.0.0.1", 80, 0 },
+	{ "named", "192.0.2.1", 80, 0 },
+	{ "named", "192.0.2.1", 443, EACCES },
+	{ "named", "169.254.169.254", 80, 0 },
+	{ "named", "10.0.0.2", 80, 0 },
+	{ "named", "fe80::5%2", 80, 0 },
+	{ "named", "fe80::5%3", 80, EACCES },
+	{ "named", "fe80::5", 80, EACCES },
+	{ "named", "198.51.100.15", 80, 0 },
+	{ "named", "198.51.100.16", 80, EACCES },
+	{ "named", "198.51.100.1", 91, 0 },
+	{ "named", "198.51.100.1", 93, EACCES },
+	{ "named", "2001:db8:ffff::1", 443, 0 },
+	{ "named", "2001:db9::1", 443, EACCES },
+	{ "none", "198.51.100.7", 80, EACCES },
+};
+
+START_TEST(a_guest_connects_only_where_it_may)
+{
+	struct sb_address a;
+	int verdict;
+
+	ck_assert_int_eq(address_parse(&a, connects[_i].to), 0);
+	a.port = connects[_i].port;
+	a = address_unmap(&a);
+	verdict = policy_connect(config,
+				 config_find_guest(config, connects[_i].guest),
+				 &host, &a);
+	ck_assert_msg(verdict == connects[_i].verdict, "%s to %s port %u: %d",
+		      connects[_i].guest, connects[_i].to, connects[_i].port,
+		      verdict);
+}
+END_TEST
+
+START_TEST(when_dom0s_addresses_are_unknown_nothing_wide_is_allowed)
+{
+	struct sb_address a;
+
+	address_parse(&a, "198.51.100.7");
+	a.port = 80;
+	host.overflow = true;
+	ck_assert_int_eq(policy_connect(config,
+					config_find_guest(config, "any"), &host,
+					&a),
+			 EACCES);
+}
+END_TEST
+
+static const struct {
+	const char *guest;
+	const char *local;
+	uint16_t port;
+	int verdict;
+	const char *at;
+	uint16_t at_port;
+} publishes[] = {
+	{ "host", "0.0.0.0", 80, 0, "192.0.2.1", 8080 },
+	{ "host", "10.0.0.6", 89, 0, "192.0.2.1", 8089 },
+	{ "host", "0.0.0.0", 79, EACCES, "", 0 },
+	{ "host", "0.0.0.0", 90, EACCES, "", 0 },
+	{ "host", "::", 80, 0, "192.0.2.1", 8080 },
+	{ "host", "::", 443, 0, "::", 443 },
+	{ "host", "0.0.0.0", 443, 0, "0.0.0.0", 8443 },
+	{ "none", "0.0.0.0", 80, EACCES, "", 0 },
+	{ "any", "::", 80, EACCES, "", 0 },
+};
+
+START_TEST(a_guest_publishes_only_what_it_may)
+{
+	struct sb_address local, at;
+	char shown[ADDRESS_TEXT_BYTES];
+
+	address_parse(&local, publishes[_i].local);
+	local.port = publishes[_i].port;
+	ck_assert_int_eq(
+		policy_publish(config_find_guest(config, publishes[_i].guest),
+			       &local, &at),
+		publishes[_i].verdict);
+	if (publishes[_i].verdict)
+		return;
+	ck_assert_str_eq(address_text(&at, shown, sizeof(shown)),
+			 publishes[_i].at);
+	ck_assert_uint_eq(at.port, publishes[_i].at_port);
+}
+END_TEST
+
+START_TEST(ports_that_may_be_published_are_counted_off)
+{
+	const struct config_guest *g = config_find_guest(config, "host");
+	struct sb_address v4, v6;
+
+	address_parse(&v4, "0.0.0.0");
+	address_parse(&v6, "::");
+	ck_assert_uint_eq(policy_nth_port(g, &v4, 0), 80);
+	ck_assert_uint_eq(policy_nth_port(g, &v4, 9), 89);
+	ck_assert_uint_eq(policy_nth_port(g, &v4, 10), 443);
+	ck_assert_uint_eq(policy_nth_port(g, &v4, 11), 0);
+	ck_assert_uint_eq(policy_nth_port(g, &v6, 10), 443);
+	ck_assert_uint_eq(
+		policy_nth_port(config_find_guest(config, "none"), &v4, 0), 0);
+}
+END_TEST
+
+/* --- Dom0's addresses --- */
+
+static size_t make_netlink(char *to, uint16_t type, const char *address)
+{
+	struct nlmsghdr *m = (struct nlmsghdr *)(void *)to;
+	struct ifaddrmsg *message = NLMSG_DATA(m);
+	struct rtattr *attribute = IFA_RTA(message);
+	struct sb_address a;
+	size_t bytes;
+
+	address_parse(&a, address);
+	bytes = a.family == SB_FAMILY_IPV4 ? 4 : 16;
+	memset(to, 0, 128);
+	m->nlmsg_type = type;
+	message->ifa_family = bytes == 4 ? AF_INET : AF_INET6;
+	message->ifa_index = 2;
+	attribute->rta_type = IFA_ADDRESS;
+	attribute->rta_len = (unsigned short)RTA_LENGTH(bytes);
+	memcpy(RTA_DATA(attribute), a.bytes, bytes);
+	m->nlmsg_len =
+		(uint32_t)(NLMSG_LENGTH(sizeof(*message)) + RTA_LENGTH(bytes));
+	return m->nlmsg_len;
+}
+
+START_TEST(addresses_that_come_and_go_are_followed)
+{
+	char m[128] __attribute__((aligned(8)));
+	struct sb_address a;
+	unsigned int i;
+
+	address_parse(&a, "203.0.113.9");
+	ck_assert(!host_has(&host, &a));
+	host_take(&host, m, make_netlink(m, RTM_NEWADDR, "203.0.113.9"));
+	host_take(&host, m, make_netlink(m, RTM_NEWADDR, "203.0.113.9"));
+	ck_assert(host_has(&host, &a));
+	ck_assert_uint_eq(host.addresses, 4);
+	host_take(&host, m, make_netlink(m, RTM_DELADDR, "203.0.113.9"));
+	ck_assert(!host_has(&host, &a));
+	/* cut short anywhere */
+	for (i = 0; i < 40; i++) {
+		size_t bytes = make_netlink(m, RTM_NEWADDR, "fd00::77");
+
+		((struct nlmsghdr *)(void *)m)->nlmsg_len = i;
+		host_take(&host, m, bytes);
+		((struct nlmsghdr *)(void *)m)->nlmsg_len = (uint32_t)bytes;
+		host_take(&host, m, i);
+	}
+}
+END_TEST
+
+START_TEST(this_machines_loopback_is_found)
+{
+	struct host here;
+	struct sb_address a;
+
+	address_parse(&a, "127.0.0.1");
+	ck_assert_int_eq(host_open(&here), 0);
+	ck_assert(host_has(&here, &a));
+	ck_assert_int_eq(host_update(&here), 0);
+	host_close(&here);
+}
+END_TEST
+
+/* --- books and buckets --- */
+
+START_TEST(a_book_is_what_a_plain_array_would_be)
+{
+	static uint32_t model[SB_ENTRIES_MAX];
+	struct random r = random_seed(5);
+	static struct book b;
+	uint32_t round, entry, count = 0;
+	struct book_record *record;
+
+	for (round = 0; round < 200000; round++) {
+		entry = random_below(&r, SB_ENTRIES_MAX / 64) * 61;
+		record = book_find(&b, entry);
+		ck_assert_uint_eq(record ? record->generation : 0,
+				  model[entry]);
+		if (record) {
+			book_remove(&b, record);
+			model[entry] = 0;
+			count--;
+		} else {
+			model[entry] = random_between(&r, 1, SB_GENERATION_MAX);
+			ck_assert_ptr_nonnull(book_add(&b, entry, model[entry],
+						       SB_ENTRY_STREAM));
+			count++;
+		}
+		ck_assert_uint_eq(b.circuits, count);
+	}
+	for (record = book_next(&b, 0); record;
+	     record = book_next(&b, record->entry + 1)) {
+		ck_assert_uint_eq(record->generation, model[record->entry]);
+		count--;
+	}
+	ck_assert_uint_eq(count, 0);
+	while ((record = book_next(&b, 0)))
+		book_remove(&b, record);
+	ck_assert_uint_eq(b.circuits, 0);
+	ck_assert_ptr_null(book_find(&b, SB_ENTRIES_MAX));
+	ck_assert_ptr_null(book_add(&b, SB_ENTRIES_MAX, 1, SB_ENTRY_STREAM));
+}
+END_TEST
+
+START_TEST(what_is_published_is_known_until_it_is_removed)
+{
+	static struct published p;
+	static struct book b, c;
+	struct book_record *r[32];
+	struct sb_address at;
+	int i;
+
+	address_parse(&at, "192.0.2.1");
+	for (i = 0; i < 32; i++) {
+		r[i] = book_add(&b, (uint32_t)i, 1, SB_ENTRY_LISTENER);
+		at.port = (uint16_t)(i * 512 + 80); /* all in one bucket */
+		r[i]->address = at;
+		published_add(&p, r[i]);
+	}
+	for (i = 31; i >= 0; i -= 2) {
+		published_remove(&p, r[i]);
+		published_remove(&p, r[i]);
+	}
+	for (i = 0; i < 32; i++) {
+		at.port = (uint16_t)(i * 512 + 80);
+		ck_assert_int_eq(published_elsewhere(&p, &at, &b), 0);
+		ck_assert_int_eq(published_elsewhere(&p, &at, &c), !(i & 1));
+		ck_assert_int_eq(published_has(&p, &at), !(i & 1));
+	}
+	while ((r[0] = book_next(&b, 0)))
+		book_remove(&b, r[0]);
+}
+END_TEST
+
+START_TEST(a_bucket_gives_its_burst_and_then_its_rate)
+{
+	struct bucket b;
+	uint64_t now = 1000000;
+	int given = 0;
+
+	bucket_init(&b, 100, 20, now);
+	while (bucket_has(&b, now)) {
+		bucket_take(&b);
+		given++;
+	}
+	ck_assert_int_eq(given, 20);
+	ck_assert_uint_le(bucket_wait_ms(&b), 11);
+	for (given = 0; now < 1010000; now++) {
+		if (bucket_has(&b, now)) {
+			bucket_take(&b);
+			given++;
+		}
+	}
+	ck_assert_int_ge(given, 990);
+	ck_assert_int_le(given, 1000);
+	/* idling fills it, up to the burst */
+	for (given = 0, now += 3600 * 1000; bucket_has(&b, now); given++)
+		bucket_take(&b);
+	ck_assert_int_eq(given, 20);
+}
+END_TEST
+
+static Suite *policy_suite(void)
+{
+	Suite *suite = suite_create("policy");
+	TCase *t = tcase_create("policy");
+
+	tcase_add_checked_fixture(t, set_up, tear_down);
+	tcase_add_loop_test(t, a_guest_connects_only_where_it_may, 0,
+			    sizeof(connects) / sizeof(connects[0]));
+	tcase_add_test(
+		t, when_dom0s_addresses_are_unknown_nothing_wide_is_allowed);
+	tcase_add_loop_test(t, a_guest_publishes_only_what_it_may, 0,
+			    sizeof(publishes) / sizeof(publishes[0]));
+	tcase_add_test(t, ports_that_may_be_published_are_counted_off);
+	tcase_add_test(t, addresses_that_come_and_go_are_followed);
+	tcase_add_test(t, this_machines_loopback_is_found);
+	tcase_add_test(t, a_book_is_what_a_plain_array_would_be);
+	tcase_add_test(t, what_is_published_is_known_until_it_is_removed);
+	tcase_add_test(t, a_bucket_gives_its_burst_and_then_its_rate);
+	suite_add_tcase(suite, t);
+	return suite;
+}
+
+int main(void)
+{
+	return unit_run(policy_suite());
+}
