@@ -102,6 +102,7 @@ static const int common_calls[] = {
 	__NR_prctl,
 	__NR_sigaltstack,
 	__NR_getdents64,
+	__NR_getdents,
 	__NR_mprotect,
 	__NR_mmap,
 	__NR_tgkill,

@@ -602,6 +602,7 @@ START_TEST(a_header_that_is_wrong_closes_the_device)
 {
 	struct guest *g = stage_guest(&stage, "web", STAGE_IDENTITY_WEB, 0);
 	struct guest_trunk *t = &g->trunk;
+	int i;
 
 	guest_device_wait(g, LOCAL_STATE_INIT_WAIT, STAGE_TIMEOUT_MS);
 	ck_assert_int_eq(guest_trunk_make(g), 0);
@@ -622,8 +623,8 @@ START_TEST(a_header_that_is_wrong_closes_the_device)
 	if (_i == 7)
 		t->gref = 0xfffffff0;
 	guest_device_set(g, LOCAL_STATE_INITIALISED);
-	ck_assert_int_eq(guest_device_wait(g, LOCAL_STATE_CONNECTED, 300),
-			 -ETIMEDOUT);
+	for (i = 0; i < 500 && g->backend == LOCAL_STATE_INIT_WAIT; i++)
+		guest_device_wait(g, LOCAL_STATE_CONNECTED, 5);
 	ck_assert(g->backend == LOCAL_STATE_CLOSING ||
 		  g->backend == LOCAL_STATE_CLOSED);
 	db_up();
