@@ -18,7 +18,9 @@ readonly boot_seconds=${LAB_BOOT_SECONDS:-600}
 describe_machine() {
 	local xen_line="dom0_mem=1500M,max:1500M console=com1 loglvl=warning"
 	local linux_line="console=hvc0 root=/dev/vda rw quiet mitigations=off"
-	xen_line+=" spec-ctrl=no xpti=no bootscrub=0"
+	# eager-fpu: TCG's XSAVE and XRSTOR ignore CR0.TS, so that with Xen's lazy
+	# switching one process now and then gets another's vector registers.
+	xen_line+=" spec-ctrl=no,eager-fpu xpti=no bootscrub=0"
 	linux_line+=" net.ifnames=0 panic=-1 systemd.show_status=0"
 	linux_line+=" cryptomgr.notests=1"
 	# shellcheck disable=SC2054 # the commas are QEMU's
@@ -36,9 +38,11 @@ describe_machine() {
 	fi
 }
 
+# Its process exists, is QEMU, and is no zombie.
 machine_running() {
-	[ -s "$lab_run/qemu.pid" ] &&
-		grep -qs qemu "/proc/$(cat "$lab_run/qemu.pid")/comm"
+	[ -s "$lab_run/qemu.pid" ] && awk '/^Name:/ { name = $2 }
+		/^State:/ { state = $2 } END { exit name !~ /^qemu/ || state == "Z" }' \
+		"/proc/$(cat "$lab_run/qemu.pid")/status" 2>/dev/null
 }
 
 need_running() {
