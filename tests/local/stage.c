@@ -151,6 +151,12 @@ const struct ipc_message *stage_expect(struct stage *s, enum ipc_type type)
 	return m;
 }
 
+void stage_operator_return(struct stage *s)
+{
+	be_operator(s);
+	s->epoch = stage_expect(s, IPC_REPORT_HELLO)->hello.epoch;
+}
+
 bool stage_quiet(struct stage *s, int timeout_ms)
 {
 	return !next_report(s, timeout_ms, IPC_TYPES);

@@ -49,6 +49,8 @@ int stage_end(pid_t process, int signal);
 /* Be the operator, start the proxy, take its hello */
 void stage_proxy_start(struct stage *s);
 void stage_proxy_kill(struct stage *s);
+/* Be the operator again, after s->pair was closed; take the hello */
+void stage_operator_return(struct stage *s);
 /* The next report, which must be of @type; skipping `ended` unless wanted */
 const struct ipc_message *stage_expect(struct stage *s, enum ipc_type type);
 /* Is there no report within @timeout_ms? `ended` does not count */

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * proxy_restart.c - proxy-tcp dies, another takes over without the guest's help
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "tests/local/stage.h"
+#include "tests/unit/unit.h"
+
+static struct stage stage;
+static struct guest_line *line;
+
+static void setup(void)
+{
+	stage_open(&stage);
+	stage_proxy_start(&stage);
+	line = stage_line(&stage, "alpha");
+	stage_attach(&stage, line);
+}
+
+static void teardown(void)
+{
+	struct guest *g = line->guest;
+
+	guest_line_free(line);
+	guest_free(g);
+	stage_close(&stage);
+}
+
+static void replace_proxy(void)
+{
+	uint32_t before = stage.epoch;
+
+	stage_proxy_kill(&stage);
+	stage_proxy_start(&stage);
+	ck_assert_uint_ne(stage.epoch, before);
+	stage_attach(&stage, line);
+}
+
+START_TEST(connections_end_in_econnreset)
+{
+	struct guest_circuit *c[10], *asked = guest_circuit_new(line, 2);
+	uint64_t start_ms;
+	int fd[10];
+
+	for (int i = 0; i < 10; i++)
+		c[i] = stage_connection(&stage, line, 2, &fd[i]);
+	stage_proxy_kill(&stage);
+	/* asked of the dead one: the order is lost */
+	guest_circuit_offer(asked);
+	start_ms = guest_now_ms();
+	stage_proxy_start(&stage);
+	stage_attach(&stage, line);
+	for (int i = 0; i < 10; i++) {
+		ck_assert_int_eq(guest_circuit_wait(c[i], SB_PEER_CLOSED, 2000),
+				 0);
+		ck_assert_uint_eq(c[i]->shared->error, ECONNRESET);
+		ck_assert_int_eq(guest_circuit_recycle(c[i]), 0);
+	}
+	ck_assert_int_eq(guest_circuit_wait(asked, SB_PEER_OPEN, 2000),
+			 -ECONNRESET);
+	ck_assert_uint_lt(guest_now_ms() - start_ms, 2000);
+	/* and its pages can be had back */
+	for (int i = 0; i < 10; i++)
+		ck_assert_int_eq(guest_circuit_revoke(c[i], 1000), 0);
+}
+END_TEST
+
+START_TEST(listeners_come_back_with_what_was_posted)
+{
+	struct guest_circuit *listener = guest_listener_new(line);
+	struct guest_circuit *used = guest_circuit_new(line, 2);
+	struct guest_circuit *unused = guest_circuit_new(line, 2);
+	struct sb_address at = stage_loopback(0);
+	uint16_t port;
+
+	guest_circuit_offer(listener);
+	stage_listen(&stage, listener, &at);
+	ck_assert_int_eq(guest_circuit_wait(listener, SB_PEER_OPEN, 2000), 0);
+	port = listener->shared->local.port;
+	at = stage_loopback(port);
+	guest_circuit_post(used, listener);
+	stage_dial(port);
+	ck_assert_int_eq(guest_circuit_wait(used, SB_PEER_OPEN, 2000), 0);
+	guest_circuit_post(unused, listener);
+	usleep(20000);
+	replace_proxy();
+	stage_listen(&stage, listener, &at);
+	ck_assert_int_eq(guest_circuit_wait(used, SB_PEER_CLOSED, 2000), 0);
+	ck_assert_uint_eq(used->shared->error, ECONNRESET);
+	usleep(100000);
+	stage_dial(port);
+	ck_assert_int_eq(guest_circuit_wait(unused, SB_PEER_OPEN, 2000), 0);
+	ck_assert_uint_eq(sb_word_state(guest_circuit_peer(listener)),
+			  SB_PEER_OPEN);
+}
+END_TEST
+
+START_TEST(new_connections_work_at_once)
+{
+	char text[4];
+	int fd;
+	struct guest_circuit *c;
+
+	for (int i = 0; i < 3; i++) {
+		replace_proxy();
+		c = stage_connection(&stage, line, 2, &fd);
+		ck_assert_int_eq(guest_circuit_send(c, "abc", 3), 3);
+		ck_assert_int_eq(recv(fd, text, 3, MSG_WAITALL), 3);
+	}
+}
+END_TEST
+
+START_TEST(attach_again_keeps_connections)
+{
+	char text[4];
+	int fd;
+	struct guest_circuit *c = stage_connection(&stage, line, 2, &fd);
+	static struct ipc_message m;
+
+	m.type = IPC_ORDER_LIST;
+	stage_order(&stage, &m);
+	ck_assert_uint_eq(
+		stage_expect(&stage, IPC_REPORT_LISTING)->listing.count, 1);
+	ck_assert_uint_eq(sb_load(&line->header->peer_epoch), line->epoch);
+	ck_assert_int_eq(guest_circuit_send(c, "abc", 3), 3);
+	ck_assert_int_eq(recv(fd, text, 3, MSG_WAITALL), 3);
+}
+END_TEST
+
+START_TEST(operator_that_comes_back_is_told_what_exists)
+{
+	struct guest_circuit *listener = guest_listener_new(line), *c;
+	struct sb_address at = stage_loopback(0);
+	static struct ipc_message m;
+	int fd;
+
+	guest_circuit_offer(listener);
+	stage_listen(&stage, listener, &at);
+	ck_assert_int_eq(guest_circuit_wait(listener, SB_PEER_OPEN, 2000), 0);
+	c = stage_connection(&stage, line, 2, &fd);
+	ipc_close(stage.pair);
+	stage.pair = NULL;
+	usleep(100000);
+	/* established circuits do not notice */
+	ck_assert_int_eq(guest_circuit_send(c, "abc", 3), 3);
+	ck_assert_int_eq(recv(fd, (char[4]){ 0 }, 3, MSG_WAITALL), 3);
+	stage_operator_return(&stage);
+	m.type = IPC_ORDER_LIST;
+	stage_order(&stage, &m);
+	ck_assert_uint_eq(
+		stage_expect(&stage, IPC_REPORT_LISTENING)->listen.local.port,
+		listener->shared->local.port);
+	ck_assert_uint_eq(
+		stage_expect(&stage, IPC_REPORT_LISTING)->listing.count, 2);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("proxy_restart");
+	TCase *tcase = tcase_create("restart");
+
+	tcase_set_timeout(tcase, 20);
+	tcase_add_checked_fixture(tcase, setup, teardown);
+	tcase_add_test(tcase, connections_end_in_econnreset);
+	tcase_add_test(tcase, listeners_come_back_with_what_was_posted);
+	tcase_add_test(tcase, new_connections_work_at_once);
+	tcase_add_test(tcase, attach_again_keeps_connections);
+	tcase_add_test(tcase, operator_that_comes_back_is_told_what_exists);
+	suite_add_tcase(suite, tcase);
+	return unit_run(suite);
+}
