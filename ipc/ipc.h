@@ -110,7 +110,7 @@ const char *ipc_received_text(const struct ipc_socket *s, size_t *bytes);
  * -EAGAIN: the queue is full; -EMSGSIZE or -EINVAL: not a valid message.
  */
 int ipc_send(struct ipc_socket *s, const struct ipc_message *m);
-#define IPC_QUEUE_BYTES (256u * 1024u)
+#define IPC_QUEUE_BYTES ((size_t)256 * 1024)
 
 /* Send what is queued, as far as it goes now. Return: bytes still queued */
 size_t ipc_flush(struct ipc_socket *s);

@@ -109,7 +109,7 @@ bool json_integer(struct json_scanner *s, uint64_t *value)
 	}
 	if (*first == '0' && s->at - first > 1)
 		return json_fault(s, IPC_FAULT_SYNTAX);
-	if (s->at < s->end && memchr(".eE", *s->at, 3))
+	if (s->at < s->end && (*s->at == '.' || *s->at == 'e' || *s->at == 'E'))
 		return json_fault(s, IPC_FAULT_TYPE);
 	*value = v;
 	return true;

@@ -62,9 +62,9 @@ static const struct ipc_field attach_fields[] = {
 	GREF(struct ipc_attach),
 	EVENT_PORT(struct ipc_attach),
 	INTEGER("circuits_max", struct ipc_attach, circuits_max, IPC_U32, 0,
-		SB_ENTRIES_MAX),
+		(uint32_t)SB_ENTRIES_MAX),
 	INTEGER("listeners_max", struct ipc_attach, listeners_max, IPC_U32, 0,
-		SB_ENTRIES_MAX),
+		(uint32_t)SB_ENTRIES_MAX),
 };
 
 static const struct ipc_field line_fields[] = {

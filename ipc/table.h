@@ -68,19 +68,19 @@ struct ipc_field {
  * struct ipc_definition - a message
  * @key:       the first key, "order", "report", ...
  * @name:      its value; NULL: any name, kept in the first field
+ * @field:     the other keys
  * @sender:    bits of enum ipc_party
  * @receiver:  bits of enum ipc_party
  * @bytes_max: size of its JSON at most
- * @field:     the other keys
  * @fields:    how many
  */
 struct ipc_definition {
 	const char *key;
 	const char *name;
+	const struct ipc_field *field;
 	unsigned int sender;
 	unsigned int receiver;
 	uint32_t bytes_max;
-	const struct ipc_field *field;
 	uint32_t fields;
 };
 

@@ -14,7 +14,7 @@
 #define LOG_LIMIT_MS 10000u
 
 /* Configuration */
-#define LIMIT_CONFIG_BYTES (1024u * 1024u)
+#define LIMIT_CONFIG_BYTES 1048576u
 #define LIMIT_GUESTS 256u
 #define LIMIT_PROXIES 32u
 #define LIMIT_GUEST_ADDRESSES 8u

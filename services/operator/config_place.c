@@ -80,7 +80,7 @@ static bool is_key(const char *from, const char *to, const char *key)
 {
 	json_t *text =
 		json_loadb(from, (size_t)(to - from), JSON_DECODE_ANY, NULL);
-	bool same = text && json_is_string(text) &&
+	bool same = json_is_string(text) &&
 		    strcmp(json_string_value(text), key) == 0;
 
 	json_decref(text);

@@ -3,10 +3,7 @@
  * guests.c - guests come, connect, leave
  *
  * The hypervisor's news say which domains there are; a guest is known by its
- * name and UUID, never by its domain id alone. Guests whose trunk has
- * something wait in a queue and have their turn one after the other, a
- * bounded number of messages each; an event channel stays masked until its
- * guest's work is done, so a storm of events costs no more than its tokens.
+ * name and UUID, never by its domain id alone.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -20,8 +17,6 @@
 #define DOMAINS_MAX 1024u
 /* After a lost line, until the next is asked for */
 #define LINE_AGAIN_MS 1000u
-/* When a proxy or its queue was not ready */
-#define RETRY_MS 10u
 
 struct guest *guest_find(struct operator_service *o, uint32_t domain)
 {
@@ -46,44 +41,6 @@ const char *guest_state_name(const struct guest *g)
 	if (g->state == GUEST_CONNECTED && g->line.state == LINE_ATTACHED)
 		return "attached";
 	return names[g->state];
-}
-
-void guest_wake(struct guest *g)
-{
-	struct operator_service *o = g->op;
-
-	if (g->runnable || !trunk_attached(&g->trunk))
-		return;
-	g->runnable = true;
-	g->next_runnable = NULL;
-	*o->runnable_tail = g;
-	o->runnable_tail = &g->next_runnable;
-}
-
-static struct guest *take_runnable(struct operator_service *o)
-{
-	struct guest *g = o->runnable;
-
-	o->runnable = g->next_runnable;
-	if (!o->runnable)
-		o->runnable_tail = &o->runnable;
-	g->runnable = false;
-	return g;
-}
-
-static void leave_queue(struct guest *g)
-{
-	struct operator_service *o = g->op;
-	struct guest **at = &o->runnable;
-
-	if (!g->runnable)
-		return;
-	while (*at != g)
-		at = &(*at)->next_runnable;
-	*at = g->next_runnable;
-	if (!*at)
-		o->runnable_tail = at;
-	g->runnable = false;
 }
 
 void guest_forget(struct guest *g, struct book_record *record)
@@ -115,8 +72,7 @@ static void disconnect(struct guest *g)
 	g->line.state = LINE_NONE;
 	g->line.due = false;
 	loop_timer_stop(&g->line.again);
-	loop_timer_stop(&g->retry);
-	leave_queue(g);
+	guest_rest(g);
 	trunk_detach(&g->trunk);
 	g->masked = false;
 }
@@ -222,11 +178,6 @@ static void send_configuration(struct guest *g)
 	guest_send(g, &m);
 }
 
-static void retry(struct loop_timer *timer)
-{
-	guest_wake(loop_owner(timer, struct guest, retry));
-}
-
 /* The configuration of a domain, unless another domain already has it */
 static const struct config_guest *choose_config(struct operator_service *o,
 						const char *name,
@@ -317,7 +268,7 @@ static struct guest *add_guest(struct operator_service *o,
 	memcpy(g->name, news->name, sizeof(g->name));
 	memcpy(g->identity, news->identity, sizeof(g->identity));
 	g->config = choose_config(o, g->name, g->identity);
-	g->retry.fire = retry;
+	g->retry.fire = guest_retry;
 	g->line.again.fire = want_again;
 	g->line.book.owner = g;
 	g->next = o->guests;
@@ -434,142 +385,20 @@ int guests_news(struct operator_service *o)
 	return got < 0 ? got : 0;
 }
 
-void guests_channels(struct operator_service *o)
-{
-	struct guest *g;
-	int channel;
-
-	while ((channel = hypervisor_pending(o->hypervisor)) >= 0) {
-		for (g = o->guests; g; g = g->next) {
-			if (trunk_attached(&g->trunk) &&
-			    g->trunk.channel == channel)
-				break;
-		}
-		if (!g)
-			continue;
-		g->masked = true;
-		guest_wake(g);
-	}
-}
-
-/* Come back later; the channel stays masked until then */
-static void wait_for(struct guest *g, uint64_t ms)
-{
-	loop_timer_start(&g->op->service.loop, &g->retry, ms);
-}
-
-static bool pay(struct guest *g)
-{
-	struct operator_service *o = g->op;
-
-	if (!bucket_has(&g->bucket, loop_now(&o->service.loop))) {
-		o->counter[COUNT_THROTTLED]++;
-		wait_for(g, bucket_wait_ms(&g->bucket));
-		return false;
-	}
-	bucket_take(&g->bucket);
-	return true;
-}
-
-/* Return: messages handled, or -errno: it stopped, and will be woken */
-static int read_messages(struct guest *g)
-{
-	struct sb_message m;
-	int handled, got;
-
-	for (handled = 0; handled < (int)LIMIT_TRUNK_BURST; handled++) {
-		got = trunk_peek(&g->trunk, &m);
-		if (got < 0)
-			return got;
-		if (!got)
-			break;
-		if (!pay(g))
-			return -EBUSY;
-		got = request_handle(g, &m);
-		if (!trunk_attached(&g->trunk))
-			return -ESHUTDOWN;
-		if (got == -EAGAIN) {
-			wait_for(g, RETRY_MS);
-			return -EBUSY;
-		}
-		trunk_consume(&g->trunk);
-	}
-	return handled;
-}
-
-/* Nothing more to do: sleep until the next event */
-static void sleep_on(struct guest *g)
-{
-	int more = trunk_arm(&g->trunk);
-
-	if (more < 0) {
-		guest_expel(g, "a lie in the trunk's indexes");
-		return;
-	}
-	if (more) {
-		guest_wake(g);
-		return;
-	}
-	if (g->masked) {
-		g->masked = false;
-		hypervisor_unmask(g->op->hypervisor, g->trunk.channel);
-	}
-}
-
-static void run(struct guest *g)
-{
-	int handled = 0;
-	bool lied;
-
-	if (loop_timer_running(&g->retry))
-		return; /* the timer wakes it */
-	if (proxy_order_due(g) == -EAGAIN) {
-		wait_for(g, RETRY_MS);
-		return;
-	}
-	lied = trunk_flush(&g->trunk) < 0;
-	/* whoever does not take answers gets no more of them */
-	if (!lied && !g->trunk.queued)
-		handled = read_messages(g);
-	if (handled == -EPROTO)
-		lied = true;
-	if (lied)
-		guest_expel(g, "a lie in the trunk's indexes");
-	if (!trunk_attached(&g->trunk))
-		return;
-	trunk_publish(&g->trunk);
-	if (handled == -EBUSY)
-		return;
-	if (handled == (int)LIMIT_TRUNK_BURST)
-		guest_wake(g);
-	else if (handled || !g->masked || pay(g))
-		sleep_on(g);
-}
-
-bool guests_run(struct operator_service *o)
-{
-	struct guest *last;
-
-	if (!o->runnable)
-		return false;
-	last = loop_owner(o->runnable_tail, struct guest, next_runnable);
-	/* those that wake anew meanwhile stand behind the last */
-	while (o->runnable) {
-		struct guest *g = take_runnable(o);
-		bool end = g == last;
-
-		run(g);
-		if (end)
-			break;
-	}
-	return o->runnable;
-}
-
 static bool same_addresses(const struct config_guest *a,
 			   const struct config_guest *b)
 {
-	return a->addresses == b->addresses &&
-	       memcmp(a->address, b->address, sizeof(a->address)) == 0;
+	uint32_t i;
+
+	if (a->addresses != b->addresses)
+		return false;
+	for (i = 0; i < a->addresses; i++) {
+		if (a->address[i].bits != b->address[i].bits ||
+		    !address_equal(&a->address[i].address,
+				   &b->address[i].address))
+			return false;
+	}
+	return true;
 }
 
 static bool same_name_servers(const struct config *a, const struct config *b)
@@ -593,7 +422,7 @@ static void reconfigure(struct guest *g, const struct config_guest *old,
 					  "not in the configuration");
 	} else if (!old && g->config && g->state == GUEST_STRANGER) {
 		offer(g);
-	} else if (trunk_attached(&g->trunk)) {
+	} else if (old && g->config && trunk_attached(&g->trunk)) {
 		bucket_change(&g->bucket, g->config->limits.requests_per_s,
 			      g->config->limits.request_burst);
 		if (servers_changed || !same_addresses(old, g->config))

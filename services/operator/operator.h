@@ -3,6 +3,7 @@
  * operator.h - the operator: who is there, and what each file does with it
  *
  *	guests.c	guests come, connect, leave: the hypervisor's news
+ *	turns.c		whose turn it is to be looked at
  *	requests.c	what a guest asks on its trunk
  *	proxies.c	orders to proxies, reports from them, their comings
  *	answers.c	status, and the tool's requests
@@ -183,12 +184,6 @@ struct operator_service {
 
 /* The hypervisor has news. Return: 0 or -errno, then the port is broken */
 int guests_news(struct operator_service *o);
-/* Event channels are pending */
-void guests_channels(struct operator_service *o);
-/* Let each runnable guest have its turn. Return: is there more to do? */
-bool guests_run(struct operator_service *o);
-/* Look at a guest's trunk in the next turn */
-void guest_wake(struct guest *g);
 struct guest *guest_find(struct operator_service *o, uint32_t domain);
 /* Give up a guest: its trunk, its line, its device */
 void guest_expel(struct guest *g, const char *why);
@@ -206,6 +201,19 @@ void guest_forget_all(struct guest *g, bool listeners_too);
 /* Another configuration, @old goes; guests are adapted */
 void guests_reconfigure(struct operator_service *o, struct config *config);
 const char *guest_state_name(const struct guest *g);
+
+/* --- turns.c --- */
+
+/* Event channels are pending */
+void guests_channels(struct operator_service *o);
+/* Let each runnable guest have its turn. Return: is there more to do? */
+bool guests_run(struct operator_service *o);
+/* Look at a guest's trunk in the next turn */
+void guest_wake(struct guest *g);
+/* Its trunk is no longer looked at */
+void guest_rest(struct guest *g);
+/* struct guest's @retry has fired */
+void guest_retry(struct loop_timer *timer);
 
 /* --- requests.c --- */
 

@@ -93,7 +93,8 @@ static void fill_value(struct random *r, const struct ipc_field *f, char *body)
 		fill_text(r, body + f->at, f->size, f->min, "ab \"\\/{}[]:,~");
 		break;
 	case IPC_IDENTITY:
-		strcpy(body + f->at, "0123abcd-4567-89AB-cdef-0123456789ab");
+		snprintf(body + f->at, IPC_IDENTITY_BYTES, "%s",
+			 "0123abcd-4567-89AB-cdef-0123456789ab");
 		break;
 	case IPC_ADDRESS:
 		fill_address(r, (void *)(body + f->at));
@@ -309,8 +310,7 @@ START_TEST(more_bytes_than_the_table_allows_are_refused)
 {
 	char json[256];
 
-	memset(json, ' ', sizeof(json));
-	memcpy(json, "{\"order\":\"list\"}", 16);
+	snprintf(json, sizeof(json), "%-64s ", "{\"order\":\"list\"}");
 	ck_assert_int_eq(decode(json, 64), IPC_FAULT_NONE);
 	ck_assert_int_eq(decode(json, 65), IPC_FAULT_SIZE);
 }

@@ -431,7 +431,7 @@ START_TEST(a_request_waits_a_moment_for_a_proxy_that_is_away)
 END_TEST
 
 /* What a proxy of the operator before answers to `list` */
-static void list_web(uint32_t listener, bool more)
+static void list_web(uint32_t listener)
 {
 	report.type = IPC_REPORT_LISTENING;
 	report.listen.guest = web->domain;
@@ -482,7 +482,7 @@ START_TEST(another_operator_takes_over_what_there_is)
 		usleep(5000);
 	ck_assert_uint_ne(sb_load(&web->trunk.page->peer_epoch), epoch);
 	stage_hello(&stage, 1);
-	list_web(4, false);
+	list_web(4);
 	stage_trunk_expect(web, SB_MESSAGE_LINE_WANTED, &m);
 	ck_assert_int_eq(guest_request_line_ready(web_line), 0);
 	/* refused, for lack of a line, or ordered: both are answers */

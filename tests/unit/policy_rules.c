@@ -176,7 +176,7 @@ static const struct {
 	const char *guest;
 	const char *local;
 	uint16_t port;
-	int verdict;
+	uint16_t verdict;
 	const char *at;
 	uint16_t at_port;
 } publishes[] = {
@@ -383,7 +383,7 @@ START_TEST(a_bucket_gives_its_burst_and_then_its_rate)
 	ck_assert_int_ge(given, 990);
 	ck_assert_int_le(given, 1000);
 	/* idling fills it, up to the burst */
-	for (given = 0, now += 3600 * 1000; bucket_has(&b, now); given++)
+	for (given = 0, now += 3600000u; bucket_has(&b, now); given++)
 		bucket_take(&b);
 	ck_assert_int_eq(given, 20);
 }
