@@ -179,6 +179,9 @@ static const struct proto_ops control_ops = {
 	.getname = control_getname,
 	.poll = control_poll,
 	.ioctl = sb_control_ioctl,
+#ifdef CONFIG_COMPAT
+	.compat_ioctl = sb_control_compat_ioctl,
+#endif
 	.listen = sock_no_listen,
 	.shutdown = control_shutdown,
 	.setsockopt = sb_options_set,

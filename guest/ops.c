@@ -32,7 +32,8 @@ static int may_bind(const struct sock *sk, const struct sb_address *a)
 	    a->family == SB_FAMILY_IPV4)
 		return -EINVAL;
 	if (!sb_address_is_any(a) && !sb_address_is_loopback(a) &&
-	    !sb_address_is_own(a))
+	    !sb_address_is_own(a) &&
+	    !sb_option_hint(sb_sk(sk), SB_HINT_IP_FREEBIND))
 		return -EADDRNOTAVAIL;
 	if (a->port && a->port < SB_PORT_PRIVILEGED &&
 	    !ns_capable(sock_net(sk)->user_ns, CAP_NET_BIND_SERVICE))
@@ -233,6 +234,9 @@ const struct proto_ops sb_stream_ops = {
 	.getname = stream_getname,
 	.poll = sb_poll,
 	.ioctl = sb_transfer_ioctl,
+#ifdef CONFIG_COMPAT
+	.compat_ioctl = sb_control_compat_ioctl,
+#endif
 	.gettstamp = sock_gettstamp,
 	.listen = sb_accept_listen,
 	.shutdown = stream_shutdown,

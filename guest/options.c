@@ -84,6 +84,12 @@ int sb_option_load(const struct sb_sock *sb, const struct sb_option *o)
 	return load_field(&sb->options, o);
 }
 
+/* Locked or not: hints are looked at, never waited for. Those that start at 0 */
+bool sb_option_hint(const struct sb_sock *sb, enum sb_hint hint)
+{
+	return READ_ONCE(sb->hints.changed[hint]);
+}
+
 /* Linux lets IP_... be set by one byte too, or by none, which means 0 */
 static int copy_value(int level, sockptr_t optval, unsigned int optlen,
 		      int *value)
@@ -107,6 +113,8 @@ static const struct sb_option *find(const struct sb_sock *sb, int level,
 				    int name)
 {
 	if (level == SOL_IPV6 && sb->sk.sk_family != AF_INET6)
+		return NULL;
+	if (level == SOL_TCP && sb->sk.sk_protocol != IPPROTO_TCP)
 		return NULL;
 	return sb_option_find(level, name);
 }

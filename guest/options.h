@@ -123,6 +123,9 @@ struct sb_option {
 	int (*get)(struct sb_sock *sb, char __user *value, int __user *bytes);
 };
 
+/* Whether a hint that is off at first has been set, for who can make use of it */
+bool sb_option_hint(const struct sb_sock *sb, enum sb_hint hint);
+
 /* Both in option_table.c: NULL for what is not supported */
 const struct sb_option *sb_option_find(int level, int name);
 

@@ -74,12 +74,14 @@ static void show_sock(struct sb_sock *sb, void *arg)
 	seq_putc(file, '\n');
 }
 
+struct row {
+	const char *name;
+	const atomic64_t *value;
+};
+
 static void show_counters(struct seq_file *file)
 {
-	static const struct {
-		const char *name;
-		const atomic64_t *value;
-	} row[] = {
+	static const struct row row[] = {
 		{ "sockets", &sb_counters.sockets },
 		{ "circuits_existing", &sb_counters.circuits_existing },
 		{ "circuits_ready", &sb_counters.circuits_ready },
