@@ -17,6 +17,8 @@
 
 #define PIECE_BYTES 65536
 
+unsigned int near_patience = 1;
+
 socklen_t endpoint_bytes(const union endpoint *e)
 {
 	return e->any.sa_family == AF_INET ? sizeof(e->v4) : sizeof(e->v6);
@@ -219,7 +221,7 @@ size_t near_fill(int fd, unsigned int seed)
 			full = 0;
 		} else if (got < 0 && errno == EAGAIN) {
 			full++;
-			near_sleep_ms(50);
+			near_sleep_ms(50 * near_patience);
 		} else {
 			fail("send returns %zd: errno %d", got, errno);
 		}

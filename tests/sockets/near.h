@@ -62,6 +62,9 @@ void near_nonblock(int fd, bool on);
 int near_get(int fd, int level, int name);
 void near_set(int fd, int level, int name, int value);
 
+/* Factor for the pauses in which slow machines catch up; set once by main */
+extern unsigned int near_patience;
+
 void near_sleep_ms(unsigned int ms);
 uint64_t near_now_ms(void);
 

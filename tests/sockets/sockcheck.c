@@ -291,6 +291,7 @@ int main(int argc, char **argv)
 	sigaddset(&child, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &child, NULL);
 	parse_options(&w, argc, argv);
+	near_patience = w.patience;
 	argv += optind;
 	argc -= optind;
 	/* no arguments: what `make units` runs */
