@@ -14,68 +14,80 @@
 
 #include "switchboard.h"
 
-#define AREA_PAGES (1u << SB_CIRCUIT_ORDER)
-
 SB_ASSERT(SB_CIRCUIT_PAGES(SB_CIRCUIT_ORDER) <= SB_CIRCUIT_PAGES_INLINE);
+SB_ASSERT(SB_LARGE_ORDER <= SB_ORDER_MAX);
 
 static LIST_HEAD(blanks);
 static DEFINE_SPINLOCK(blanks_lock);
 static unsigned int blank_count;
 
-struct sb_circuit *sb_circuit_alloc_bare(void)
+static struct sb_circuit *alloc_struct(unsigned int pages)
 {
-	struct sb_circuit *c = kzalloc(sizeof(*c), GFP_KERNEL);
+	struct sb_circuit *c;
 
+	c = kzalloc(sizeof(*c) + pages * (sizeof(*c->page) + sizeof(*c->gref)),
+		    GFP_KERNEL);
 	if (!c)
 		return NULL;
+	c->page = (struct page **)(c + 1);
+	c->gref = (grant_ref_t *)(c->page + pages);
 	c->state = SB_CIRCUIT_BLANK;
 	INIT_LIST_HEAD(&c->node);
 	INIT_LIST_HEAD(&c->request);
 	return c;
 }
 
+struct sb_circuit *sb_circuit_alloc_bare(void)
+{
+	return alloc_struct(0);
+}
+
 static bool alloc_pages_of(struct sb_circuit *c)
 {
-	unsigned int i;
-
-	for (i = 0; i < SB_CIRCUIT_PAGES(SB_CIRCUIT_ORDER); i++) {
-		c->page[i] = alloc_page(GFP_KERNEL | __GFP_ZERO);
-		if (!c->page[i])
+	while (c->pages < SB_CIRCUIT_PAGES(c->order)) {
+		c->page[c->pages] = alloc_page(GFP_KERNEL | __GFP_ZERO);
+		if (!c->page[c->pages])
 			return false;
 		c->pages++;
 	}
-	return true;
+	if (c->pages <= SB_CIRCUIT_PAGES_INLINE)
+		return true;
+	c->list = (u32 *)get_zeroed_page(GFP_KERNEL);
+	return c->list;
 }
 
 static bool map_pages(struct sb_circuit *c)
 {
-	struct page *twice[1 + 4 * AREA_PAGES];
-	unsigned int i;
+	unsigned int i, n = 1u << c->order, count = 1 + 4 * n;
+	struct page **twice = kcalloc(count, sizeof(*twice), GFP_KERNEL);
 	u8 *base;
 
+	if (!twice)
+		return false;
 	twice[0] = c->page[0];
-	for (i = 0; i < 2 * AREA_PAGES; i++) {
-		twice[1 + i] = c->page[1 + i % AREA_PAGES];
-		twice[1 + 2 * AREA_PAGES + i] =
-			c->page[1 + AREA_PAGES + i % AREA_PAGES];
+	for (i = 0; i < 2 * n; i++) {
+		twice[1 + i] = c->page[1 + i % n];
+		twice[1 + 2 * n + i] = c->page[1 + n + i % n];
 	}
-	base = vmap(twice, ARRAY_SIZE(twice), VM_MAP, PAGE_KERNEL);
+	base = vmap(twice, count, VM_MAP, PAGE_KERNEL);
+	kfree(twice);
 	if (!base)
 		return false;
 	c->index = (struct sb_index_page *)base;
 	c->area[0] = base + PAGE_SIZE;
-	c->area[1] = c->area[0] + 2 * AREA_PAGES * PAGE_SIZE;
+	c->area[1] = c->area[0] + 2 * n * PAGE_SIZE;
 	return true;
 }
 
 /* A circuit with zeroed pages and no grants; NULL without memory */
-struct sb_circuit *sb_circuit_alloc(void)
+struct sb_circuit *sb_circuit_alloc(unsigned int order)
 {
-	struct sb_circuit *c = sb_circuit_alloc_bare();
+	struct sb_circuit *c = alloc_struct(SB_CIRCUIT_PAGES(order));
 
 	if (!c)
 		return NULL;
 	c->kind = SB_ENTRY_STREAM;
+	c->order = order;
 	sb_count(&sb_counters.circuits_existing);
 	if (alloc_pages_of(c) && map_pages(c))
 		return c;
@@ -92,11 +104,27 @@ void sb_circuit_free(struct sb_circuit *c)
 		vunmap(c->index);
 	for (i = 0; i < c->pages; i++)
 		__free_page(c->page[i]);
+	free_page((unsigned long)c->list);
 	if (c->kind == SB_ENTRY_STREAM)
 		atomic64_dec(&sb_counters.circuits_existing);
 	if (!c->line)
 		kfree(c->entry);
 	kfree_rcu(c, rcu);
+}
+
+/* Too many for the entry: a page of their own, which the peer only reads */
+static int grant_list(struct sb_circuit *c, domid_t domain)
+{
+	unsigned int i;
+	int ref;
+
+	for (i = 0; i < c->pages; i++)
+		c->list[i] = c->gref[i];
+	ref = gnttab_grant_foreign_access(domain, virt_to_gfn(c->list), 0);
+	if (ref < 0)
+		return -ENOBUFS;
+	c->list_gref = ref;
+	return 0;
 }
 
 int sb_circuit_grant(struct sb_circuit *c, domid_t domain)
@@ -116,22 +144,27 @@ int sb_circuit_grant(struct sb_circuit *c, domid_t domain)
 		c->gref[i] = ref;
 	}
 	gnttab_free_grant_references(head);
-	return 0;
+	return c->list ? grant_list(c, domain) : 0;
+}
+
+static bool end_grant(grant_ref_t *gref)
+{
+	if (*gref == SB_GREF_NONE)
+		return true;
+	if (!gnttab_try_end_foreign_access(*gref))
+		return false;
+	*gref = SB_GREF_NONE;
+	return true;
 }
 
 bool sb_circuit_ungrant(struct sb_circuit *c)
 {
-	unsigned int i, left = 0;
+	bool ended = end_grant(&c->list_gref);
+	unsigned int i;
 
-	for (i = 0; i < c->pages; i++) {
-		if (c->gref[i] == SB_GREF_NONE)
-			continue;
-		if (gnttab_try_end_foreign_access(c->gref[i]))
-			c->gref[i] = SB_GREF_NONE;
-		else
-			left++;
-	}
-	return !left;
+	for (i = 0; i < c->pages; i++)
+		ended &= end_grant(&c->gref[i]);
+	return ended;
 }
 
 /*
@@ -140,7 +173,7 @@ bool sb_circuit_ungrant(struct sb_circuit *c)
  */
 void sb_circuit_wipe(struct sb_circuit *c)
 {
-	u32 size = sb_area_bytes(SB_CIRCUIT_ORDER);
+	u32 size = sb_circuit_area_bytes(c);
 	unsigned int i;
 	u32 told;
 
@@ -196,7 +229,7 @@ static void run_later(struct work_struct *work)
 
 static struct sb_circuit *blank_alloc(void)
 {
-	struct sb_circuit *c = sb_circuit_alloc();
+	struct sb_circuit *c = sb_circuit_alloc(SB_CIRCUIT_ORDER);
 
 	if (!c)
 		return NULL;

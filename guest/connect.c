@@ -53,7 +53,7 @@ static struct sb_circuit *take_circuit(struct sock *sk, int flags)
 			return ERR_CAST(line);
 	}
 	if (sk->sk_state == TCP_CLOSE && !sb_sk(sk)->circuit)
-		c = sb_pool_take(line, true);
+		c = sb_pool_take(line, 0, true);
 	else
 		c = ERR_PTR(-EALREADY);
 	sb_line_put(line);

@@ -43,6 +43,7 @@ enum sb_circuit_state {
  * @generation: of the entry now
  * @state:      enum sb_circuit_state
  * @kind:       enum sb_entry_kind
+ * @order:      of both areas
  * @pages:      how many pages it has: 0 for a listener's entry
  * @lost:       its line is gone: as if the peer had said CLOSED, ECONNRESET
  * @quarantined: its pages are counted as such
@@ -51,8 +52,10 @@ enum sb_circuit_state {
  * @used:       bytes of each area that may not be zero
  * @index:      the index page
  * @area:       tx and rx, each mapped twice in a row
- * @page:       index page, tx pages, rx pages
- * @gref:       their grants
+ * @page:       index page, tx pages, rx pages; behind this structure
+ * @gref:       their grants; behind that
+ * @list:       lists the grants of a circuit too large for its entry, or NULL
+ * @list_gref:  its grant
  * @end:        the sockets at both ends, by enum sb_side; on a line only the
  *              owner's; under RCU
  * @listener:   to which it is posted, under RCU
@@ -72,7 +75,8 @@ struct sb_circuit {
 	u32 generation;
 	u8 state;
 	u8 kind;
-	u8 pages;
+	u8 order;
+	u16 pages;
 	bool lost;
 	bool asked;
 	bool quarantined;
@@ -80,8 +84,10 @@ struct sb_circuit {
 	u32 used[2];
 	struct sb_index_page *index;
 	u8 *area[2];
-	struct page *page[SB_CIRCUIT_PAGES_INLINE];
-	grant_ref_t gref[SB_CIRCUIT_PAGES_INLINE];
+	struct page **page;
+	grant_ref_t *gref;
+	u32 *list;
+	grant_ref_t list_gref;
 	struct sb_sock __rcu *end[2];
 	struct sb_listener __rcu *listener;
 	struct list_head node;
@@ -131,7 +137,10 @@ struct sb_table_page {
  * @tables:    only grows
  * @used:      entries that hold a circuit
  * @entry_hint: look for a free entry from here
- * @ready:     the pool, newest first
+ * @large:     the pool's large circuits
+ * @large_made: large circuits that exist
+ * @large_ready: large circuits in the pool
+ * @ready:     the pool's others, newest first
  * @ready_count: its length
  * @ready_low: its smallest length since the last sweep
  * @closing:   circuits in state CLOSING
@@ -163,6 +172,9 @@ struct sb_guest_line {
 	u32 tables;
 	u32 used;
 	u32 entry_hint;
+	struct list_head large;
+	u32 large_made;
+	u32 large_ready;
 	struct list_head ready;
 	u32 ready_count;
 	u32 ready_low;
@@ -209,7 +221,7 @@ struct sb_listener {
 extern struct workqueue_struct *sb_workqueue;
 
 /* ---- circuit.c: pages, grants, words ---- */
-struct sb_circuit *sb_circuit_alloc(void);
+struct sb_circuit *sb_circuit_alloc(unsigned int order);
 struct sb_circuit *sb_circuit_alloc_bare(void);
 void sb_circuit_free(struct sb_circuit *c);
 int sb_circuit_grant(struct sb_circuit *c, domid_t domain);
@@ -225,6 +237,11 @@ void sb_circuit_leave(struct sb_circuit *c, enum sb_side side, u32 flags);
 /* Blank circuits for in-guest use */
 struct sb_circuit *sb_circuit_blank_get(void);
 void sb_circuit_blank_put(struct sb_circuit *c);
+
+static inline u32 sb_circuit_area_bytes(const struct sb_circuit *c)
+{
+	return sb_area_bytes(c->order);
+}
 
 static inline u32 *sb_circuit_word(struct sb_circuit *c, enum sb_side side)
 {
@@ -242,8 +259,12 @@ void sb_table_clear(struct sb_circuit *c);
 struct sb_circuit *sb_table_slot(struct sb_guest_line *line, u32 entry);
 
 /* ---- pool.c: ready circuits of a line, and those that end ---- */
-/* A ready circuit: from the pool, or, when @may_make, a new one; or ERR_PTR */
-struct sb_circuit *sb_pool_take(struct sb_guest_line *line, bool may_make);
+/*
+ * A ready circuit: a large one if there are more than @kept, else one of the
+ * others, else, when @may_make, a new one; or ERR_PTR
+ */
+struct sb_circuit *sb_pool_take(struct sb_guest_line *line, u32 kept,
+				bool may_make);
 /* An entry without pages, for a listener */
 struct sb_circuit *sb_pool_take_bare(struct sb_guest_line *line);
 /* A circuit of state CLOSING or REVOKED: has the peer answered? */

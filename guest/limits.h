@@ -5,8 +5,16 @@
 #ifndef SB_GUEST_LIMITS_H
 #define SB_GUEST_LIMITS_H
 
-/* Both areas of a new circuit: 16 KiB each, 9 pages with the index page */
+/* Both areas of most circuits: 16 KiB each, 9 pages with the index page */
 #define SB_CIRCUIT_ORDER 2u
+/* Both areas of the few large ones of a line: 256 KiB each, 129 pages */
+#define SB_LARGE_ORDER 6u
+/* How many of these: at most, at least, and at most this part of the memory */
+#define SB_LARGE_MAX 16u
+#define SB_LARGE_MIN 2u
+#define SB_LARGE_SHARE 64u
+/* Large ones that are left for connect() when a listener posts circuits */
+#define SB_LARGE_KEPT 1u
 
 /* Ready circuits a line keeps: at least, at most; the target doubles when the
  * pool ran dry and halves in every idle period

@@ -234,6 +234,7 @@ static struct sb_guest_line *alloc_line(u16 number, u8 kind, domid_t domain)
 	line->kind = kind;
 	line->domain = domain;
 	spin_lock_init(&line->lock);
+	INIT_LIST_HEAD(&line->large);
 	INIT_LIST_HEAD(&line->ready);
 	INIT_LIST_HEAD(&line->closing);
 	INIT_LIST_HEAD(&line->ending);

@@ -42,7 +42,7 @@ static void prepare(struct sb_circuit *c, const struct sb_sock *sb)
 	c->generation = sb_generation_next(c->generation);
 	c->state = SB_CIRCUIT_BUSY;
 	c->entry->kind = SB_ENTRY_STREAM;
-	c->entry->order = SB_CIRCUIT_ORDER;
+	c->entry->order = c->order;
 	c->entry->listener = SB_ENTRY_NONE;
 	c->entry->local = sb->local;
 	c->entry->remote = sb->remote;

@@ -8,7 +8,12 @@
  * half of what was never needed meanwhile is REVOKED: the peer unmaps it, says
  * UNMAPPED, and a work item ends its grants and frees its pages. Pages whose
  * grant cannot be ended stay where they are and are tried again.
+ *
+ * A line has a few large circuits too, made once, for whoever comes first: a
+ * sleep and a wake-up through the hypervisor cost as much as copying a hundred
+ * KiB, so a bulk transfer goes as fast as its ring is long.
  */
+#include <linux/mm.h>
 #include <linux/slab.h>
 
 #include "switchboard.h"
@@ -19,8 +24,13 @@ static void make_ready(struct sb_circuit *c)
 	struct sb_guest_line *line = c->line;
 
 	c->state = SB_CIRCUIT_READY;
-	list_add(&c->node, &line->ready);
-	line->ready_count++;
+	if (c->list) {
+		list_add(&c->node, &line->large);
+		line->large_ready++;
+	} else {
+		list_add(&c->node, &line->ready);
+		line->ready_count++;
+	}
 	sb_count(&sb_counters.circuits_ready);
 }
 
@@ -30,15 +40,16 @@ static void describe(struct sb_circuit *c)
 	struct sb_entry *e = c->entry;
 	unsigned int i;
 
-	e->order = SB_CIRCUIT_ORDER;
+	e->order = c->order;
 	e->kind = c->kind;
 	e->reserved0 = 0;
 	e->listener = SB_ENTRY_NONE;
 	e->owner_error = 0;
-	e->gref_list = 0;
+	e->gref_list = c->list_gref;
 	memset(&e->options, 0, sizeof(e->options));
 	for (i = 0; i < SB_CIRCUIT_PAGES_INLINE; i++)
-		e->gref[i] = c->gref[i];
+		e->gref[i] = c->list || i >= c->pages ? SB_GREF_NONE :
+							c->gref[i];
 }
 
 static void begin_generation(struct sb_circuit *c)
@@ -59,15 +70,14 @@ static void dispose(struct sb_circuit *c)
 	sb_circuit_free(c);
 }
 
-static struct sb_circuit *make(struct sb_guest_line *line, bool bare)
+/* Grants, an entry and a generation for @c, which is disposed of otherwise */
+static struct sb_circuit *place(struct sb_guest_line *line,
+				struct sb_circuit *c)
 {
-	struct sb_circuit *c;
 	int error;
 
-	c = bare ? sb_circuit_alloc_bare() : sb_circuit_alloc();
 	if (!c)
 		return ERR_PTR(-ENOBUFS);
-	c->kind = bare ? SB_ENTRY_LISTENER : SB_ENTRY_STREAM;
 	error = sb_circuit_grant(c, line->domain);
 	if (!error) {
 		/* so that nobody takes it for the pool's */
@@ -82,37 +92,57 @@ static struct sb_circuit *make(struct sb_guest_line *line, bool bare)
 	return c;
 }
 
-static struct sb_circuit *pop(struct sb_guest_line *line)
+/* line->lock held: out of the pool, if it is in one */
+static void forget_ready(struct sb_circuit *c)
+{
+	struct sb_guest_line *line = c->line;
+
+	list_del_init(&c->node);
+	if (c->list)
+		line->large_ready--;
+	else
+		line->ready_count--;
+	atomic64_dec(&sb_counters.circuits_ready);
+}
+
+static struct sb_circuit *pop(struct sb_guest_line *line, u32 kept)
 {
 	struct sb_circuit *c;
 
 	spin_lock_bh(&line->lock);
-	c = list_first_entry_or_null(&line->ready, struct sb_circuit, node);
+	c = list_first_entry_or_null(line->large_ready > kept ? &line->large :
+								&line->ready,
+				     struct sb_circuit, node);
 	if (c) {
-		list_del_init(&c->node);
+		forget_ready(c);
 		c->state = SB_CIRCUIT_BUSY;
-		line->ready_count--;
-		atomic64_dec(&sb_counters.circuits_ready);
 	}
 	line->ready_low = min(line->ready_low, line->ready_count);
 	spin_unlock_bh(&line->lock);
 	return c;
 }
 
-struct sb_circuit *sb_pool_take(struct sb_guest_line *line, bool may_make)
+struct sb_circuit *sb_pool_take(struct sb_guest_line *line, u32 kept,
+				bool may_make)
 {
-	struct sb_circuit *c = pop(line);
+	struct sb_circuit *c = pop(line, kept);
 
 	if (line->ready_count < SB_POOL_MIN / 2)
 		queue_work(sb_workqueue, &line->work);
 	if (c)
 		return c;
-	return may_make ? make(line, false) : ERR_PTR(-ENOBUFS);
+	if (!may_make)
+		return ERR_PTR(-ENOBUFS);
+	return place(line, sb_circuit_alloc(SB_CIRCUIT_ORDER));
 }
 
 struct sb_circuit *sb_pool_take_bare(struct sb_guest_line *line)
 {
-	return make(line, true);
+	struct sb_circuit *c = sb_circuit_alloc_bare();
+
+	if (c)
+		c->kind = SB_ENTRY_LISTENER;
+	return place(line, c);
 }
 
 /* line->lock held */
@@ -228,21 +258,46 @@ static void end(struct sb_circuit *c)
 	sb_circuit_free(c);
 }
 
+/* How many large circuits this guest's memory allows for */
+static u32 large_wanted(void)
+{
+	unsigned long pages = SB_CIRCUIT_PAGES(SB_LARGE_ORDER);
+
+	return clamp_t(unsigned long,
+		       totalram_pages() / SB_LARGE_SHARE / pages, SB_LARGE_MIN,
+		       SB_LARGE_MAX);
+}
+
+static bool add(struct sb_guest_line *line, unsigned int order)
+{
+	struct sb_circuit *c = place(line, sb_circuit_alloc(order));
+
+	if (IS_ERR(c))
+		return false;
+	spin_lock_bh(&line->lock);
+	if (c->lost)
+		move_to_end(c);
+	else
+		make_ready(c);
+	spin_unlock_bh(&line->lock);
+	return true;
+}
+
+static bool may_add(const struct sb_guest_line *line)
+{
+	return READ_ONCE(line->attached) && !READ_ONCE(line->lost);
+}
+
+/* Large ones are made once, and kept. One work item: nobody else counts */
 static void refill(struct sb_guest_line *line)
 {
-	struct sb_circuit *c;
-
-	while (READ_ONCE(line->attached) && !READ_ONCE(line->lost) &&
-	       READ_ONCE(line->ready_count) < SB_POOL_MIN) {
-		c = make(line, false);
-		if (IS_ERR(c))
+	while (may_add(line) && READ_ONCE(line->ready_count) < SB_POOL_MIN)
+		if (!add(line, SB_CIRCUIT_ORDER))
 			return;
-		spin_lock_bh(&line->lock);
-		if (c->lost)
-			move_to_end(c);
-		else
-			make_ready(c);
-		spin_unlock_bh(&line->lock);
+	while (may_add(line) && line->large_made < large_wanted()) {
+		if (!add(line, SB_LARGE_ORDER))
+			return;
+		line->large_made++;
 	}
 }
 
@@ -287,7 +342,8 @@ static void trim(struct sb_guest_line *line)
 	if (line->ready_count > SB_POOL_MAX)
 		surplus = max(surplus, line->ready_count - SB_POOL_MAX);
 	while (surplus--) {
-		c = pop(line);
+		/* none of the large ones */
+		c = pop(line, U32_MAX);
 		if (!c)
 			break;
 		revoke(c);
@@ -343,8 +399,7 @@ static void lose_one(struct sb_circuit *c)
 	spin_lock_bh(&line->lock);
 	c->lost = true;
 	if (c->state == SB_CIRCUIT_READY) {
-		line->ready_count--;
-		atomic64_dec(&sb_counters.circuits_ready);
+		forget_ready(c);
 		move_to_end(c);
 	} else if (c->state == SB_CIRCUIT_CLOSING ||
 		   c->state == SB_CIRCUIT_REVOKED) {

@@ -21,7 +21,7 @@
 void sb_stream_attach(struct sb_sock *sb, struct sb_circuit *c,
 		      enum sb_side side)
 {
-	u32 size = sb_area_bytes(SB_CIRCUIT_ORDER);
+	u32 size = sb_circuit_area_bytes(c);
 
 	sb->circuit = c;
 	sb->side = side;
@@ -292,7 +292,7 @@ void sb_stream_release_cb(struct sock *sk)
 void sb_stream_leave(struct sb_sock *sb, bool abort)
 {
 	struct sb_circuit *c = sb->circuit;
-	u32 flags, size = sb_area_bytes(SB_CIRCUIT_ORDER);
+	u32 flags;
 
 	if (!c)
 		return;
@@ -307,7 +307,8 @@ void sb_stream_leave(struct sb_sock *sb, bool abort)
 		      : sb->own | SB_WORD_FIN | SB_WORD_STOP;
 	if (c->pages)
 		c->used[sb->side] =
-			max(c->used[sb->side], min(size, sb->tx.produced));
+			max(c->used[sb->side],
+			    min(sb->tx.size, sb->tx.produced));
 	sb->circuit = NULL;
 	sb_circuit_leave(c, sb->side, flags & (SB_WORD_STATE | SB_WORD_FLAGS));
 }
