@@ -70,18 +70,22 @@ lint: ## formatting, clang-tidy, sparse, checkpatch, shellcheck
 
 .PHONY: check
 check: ## everything: units, sanitizers, linters, the lab
+	$(Q)deploy/deps build check lab
 	$(Q)tests/check
 
 .PHONY: demo
 demo: ## boot the lab, two guests, real programs over circuits
+	$(Q)deploy/deps build lab
 	$(Q)deploy/lab/demo
 
 .PHONY: bench
 bench: ## measure circuits against the packet-switched path
+	$(Q)deploy/deps build lab bench
 	$(Q)tests/bench/run
 
 .PHONY: lab
 lab: ## a running lab with a prompt in Dom0
+	$(Q)deploy/deps build lab
 	$(Q)deploy/lab/lab shell
 
 .PHONY: install
