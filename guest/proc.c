@@ -61,6 +61,7 @@ static void show_sock(struct sb_sock *sb, void *arg)
 {
 	struct seq_file *file = arg;
 	struct sock *sk = &sb->sk;
+
 	seq_printf(file, "%-10s %s", state_name(READ_ONCE(sk->sk_state)),
 		   sk->sk_family == AF_INET6 ? "ipv6" : "ipv4");
 	show_endpoint(file, &sb->local);
