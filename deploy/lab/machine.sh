@@ -106,7 +106,8 @@ run_qemu() {
 		-drive "file=$guest/disk,if=virtio,format=raw,readonly=on" \
 		-netdev "user,id=n0,hostfwd=tcp:127.0.0.1:0-:$agent_port$(forward_rules ${forwards[@]+"${forwards[@]}"})" \
 		-device virtio-net-pci,netdev=n0 \
-		-daemonize -pidfile "$lab_run/qemu.pid" "$@" >"$log" 2>&1 && return
+		-daemonize -pidfile "$lab_run/qemu.pid" "$@" \
+		>"$log" 2>&1 9>&- && return
 	if grep -q 'host forwarding rule' "$log"; then
 		die "port $(sed -n "s/.*rule '[^']*127.0.0.1:\([0-9]*\)-.*/\1/p" \
 			"$log") on 127.0.0.1 is in use: choose another with --forward"
@@ -251,6 +252,17 @@ abandon_start() {
 	say "the lab '$lab_name' was not started; its logs are in $lab_run"
 }
 
+# Labs that would all boot the same machine let one do it: descriptor 9 is a
+# lock until there is a snapshot.
+take_turn() {
+	[ ! -e "$ready" ] || return 0
+	exec 9>"$ready.lock"
+	flock -n 9 || {
+		say "another lab is booting this machine: waiting for it"
+		flock 9
+	}
+}
+
 machine_start() {
 	parse_start "$@"
 	! machine_running || die "the lab '$lab_name' runs already"
@@ -260,6 +272,7 @@ machine_start() {
 		$dom0 $(qemu-system-x86_64 --version)").qcow2
 	prepare_run_directory
 	trap abandon_start EXIT
+	take_turn
 	if [ $cold = no ] && [ -e "$ready" ]; then
 		restore_machine
 	else
@@ -267,6 +280,7 @@ machine_start() {
 			-delete
 		boot_machine
 	fi
+	exec 9>&-
 	trap - EXIT
 	say "the lab '$lab_name' runs"
 }
