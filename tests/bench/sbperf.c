@@ -13,8 +13,12 @@
  *                     bytes on the new connection, since connect() was called
  *   rate              connect, one request, one answer, close, one after
  *                     the other
- *   cost              the same, and instead of time the events of this
- *                     machine (context switches, interrupts), per request
+ *   cost              requests, then such connections: not their time, but
+ *                     the switches and interrupts of the client's machine
+ *   profile-connect, -round, -out, -in   100 of these, or 16 MiB, between
+ *                     marks that profile/plugin.c sees
+ *   hold              HELD connections at once: memory of the client's machine
+ *                     for each; they stay until standard input ends
  *
  * One line for each figure: name, unit, median, minimum, maximum, samples.
  * The server takes one connection at a time, so that nothing is measured but
@@ -40,6 +44,8 @@
 #define CHUNK_BYTES 65536u
 /* Connections of one sample of the rate */
 #define RATE_CONNECTIONS 50
+/* Connections at once; they wait in the server's backlog */
+#define HELD 500
 
 enum request_kind {
 	REQUEST_ECHO = 'e', /* answer this, and each that follows */
@@ -162,7 +168,7 @@ _Noreturn static void serve(uint16_t port)
 	if (listener < 0 ||
 	    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) ||
 	    bind(listener, (struct sockaddr *)&any, sizeof(any)) ||
-	    listen(listener, 128))
+	    listen(listener, 4096))
 		fail("listen");
 	for (;;) {
 		int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
@@ -348,6 +354,87 @@ static void measure_events(const char *name, void (*work)(unsigned int))
 	report(label, "each", &each, 1);
 }
 
+static double free_kib(void)
+{
+	FILE *file = fopen("/proc/meminfo", "r");
+	char line[256];
+	double kib = 0;
+
+	while (file && fgets(line, sizeof(line), file))
+		sscanf(line, "MemFree: %lf", &kib);
+	if (file)
+		fclose(file);
+	return kib;
+}
+
+static void hold(void)
+{
+	static int fd[HELD];
+	double before = free_kib(), each;
+	char byte;
+
+	for (int n = 0; n < HELD; n++)
+		fd[n] = connect_server();
+	each = (before - free_kib()) / HELD;
+	report("held_memory", "KiB", &each, 1);
+	while (read(STDIN_FILENO, &byte, 1) > 0)
+		;
+	for (int n = 0; n < HELD; n++)
+		close(fd[n]);
+}
+
+/* Instructions that do nothing, for the plugin to find */
+static void mark_start(void)
+{
+#ifdef __x86_64__
+	__asm__ volatile(".byte 0x0f, 0x1f, 0x84, 0x00, 0x01, 0x00, 0x5b, "
+			 "0x5b" ::
+				 : "memory");
+#endif
+}
+
+static void mark_stop(void)
+{
+#ifdef __x86_64__
+	__asm__ volatile(".byte 0x0f, 0x1f, 0x84, 0x00, 0x02, 0x00, 0x5b, "
+			 "0x5b" ::
+				 : "memory");
+#endif
+}
+
+static void profile(const char *what)
+{
+	const uint64_t bytes = 16ull << 20;
+	int fd;
+
+	connect_ask_close(10);
+	if (!strcmp(what, "connect")) {
+		mark_start();
+		connect_ask_close(100);
+		mark_stop();
+		return;
+	}
+	fd = connect_server();
+	ask(fd, REQUEST_ECHO, 0, 1);
+	await_answer(fd);
+	mark_start();
+	for (int n = 0; !strcmp(what, "round") && n < 100; n++) {
+		ask(fd, REQUEST_ECHO, 0, 1);
+		await_answer(fd);
+	}
+	if (!strcmp(what, "out")) {
+		ask(fd, REQUEST_SINK, bytes, CHUNK_BYTES);
+		pour(fd, bytes, CHUNK_BYTES);
+		await_answer(fd);
+	}
+	if (!strcmp(what, "in")) {
+		ask(fd, REQUEST_SOURCE, bytes, CHUNK_BYTES);
+		drain(fd, bytes);
+	}
+	mark_stop();
+	close(fd);
+}
+
 static void run_test(const char *test)
 {
 	if (!strcmp(test, "out64k"))
@@ -362,6 +449,10 @@ static void run_test(const char *test)
 		measure_rounds();
 	else if (!strcmp(test, "rate"))
 		measure_rate();
+	else if (!strcmp(test, "hold"))
+		hold();
+	else if (!strncmp(test, "profile-", 8))
+		profile(test + 8);
 	else if (!strcmp(test, "cost")) {
 		measure_events("round", rounds_only);
 		measure_events("connection", connect_ask_close);
