@@ -1,6 +1,6 @@
 # What all Dom0 services share; COMMON_SOURCES goes into every service
 COMMON_SOURCES := $(addprefix services/common/,counters.c endpoint.c log.c \
-	loop.c sandbox.c service.c) $(IPC_SOURCES)
+	loop.c memory.c sandbox.c service.c) $(IPC_SOURCES)
 COMMON_PACKAGES := libsystemd libseccomp libcap $(IPC_PACKAGES)
 HYPERVISOR_SOURCES := $(sort $(wildcard services/common/hypervisor*.c))
 HYPERVISOR_PACKAGES := xengnttab xenevtchn xenstore

@@ -3,7 +3,6 @@
  * service.c - what all services have in common: the four steps of main()
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
@@ -268,7 +267,7 @@ int service_acquire(struct service *s)
 
 	log_open(s->name, s->verbose);
 	s->epoch = random_epoch();
-	s->statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+	memory_open(&s->memory);
 	err = loop_init(&s->loop);
 	if (!err)
 		err = acquire_signals(s);
@@ -312,6 +311,7 @@ int service_serve(struct service *s)
 	s->housekeeping.fire = keep_house;
 	if (getenv("WATCHDOG_USEC"))
 		loop_timer_start(&s->loop, &s->housekeeping, 0);
+	memory_trim(&s->memory);
 	sd_notify(0, "READY=1");
 	log_print(LOG_LEVEL_INFO, "ready");
 	err = loop_run(&s->loop);
@@ -338,28 +338,13 @@ void service_event(struct service *s, const char *event, const char *guest,
 	endpoint_send(&s->events, m);
 }
 
-/* From statm, whose second number is resident pages; 0 when unreadable */
-static uint64_t resident_kib(int statm)
-{
-	unsigned long all, resident;
-	char text[128];
-	ssize_t bytes = pread(statm, text, sizeof(text) - 1, 0);
-
-	if (bytes <= 0)
-		return 0;
-	text[bytes] = 0;
-	if (sscanf(text, "%lu %lu", &all, &resident) != 2)
-		return 0;
-	return (uint64_t)resident * ((uint64_t)sysconf(_SC_PAGESIZE) / 1024);
-}
-
 void service_status(const struct service *s, struct ipc_status *status)
 {
 	snprintf(status->service, sizeof(status->service), "%s", s->name);
 	snprintf(status->instance, sizeof(status->instance), "%s", s->instance);
 	status->pid = (uint32_t)getpid();
 	status->uptime_s = (loop_now(&s->loop) - s->started_ms) / 1000;
-	status->rss_kib = resident_kib(s->statm);
+	status->rss_kib = memory_resident_kib(&s->memory);
 	status->counters = 0;
 	status->guests = 0;
 	status->circuits = 0;

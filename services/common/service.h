@@ -21,6 +21,7 @@
 #include "services/common/counters.h"
 #include "services/common/endpoint.h"
 #include "services/common/loop.h"
+#include "services/common/memory.h"
 #include "services/common/sandbox.h"
 
 #define SERVICE_PATH_BYTES 108 /* what sun_path holds */
@@ -56,7 +57,7 @@ struct service_option {
  * @loop:       the loop
  * @started_ms: when it began to serve
  * @failed:     set before loop_stop() to exit with an error
- * @statm, @surveys, @events, @signals, @housekeeping: private
+ * @memory, @surveys, @events, @signals, @housekeeping: private
  */
 struct service {
 	const char *name;
@@ -75,7 +76,7 @@ struct service {
 	struct loop loop;
 	uint64_t started_ms;
 	bool failed;
-	int statm;
+	struct memory memory;
 	struct endpoint surveys;
 	struct endpoint events;
 	struct loop_watch signals;
