@@ -19,7 +19,8 @@ static bool readable(struct sb_sock *sb)
 	held = sb_transfer_readable(sb);
 	if (sb_transfer_arm_read(sb, held + 1))
 		held = sb_transfer_readable(sb);
-	lowat = min_t(u32, sb->sk.sk_rcvlowat, sb->rx.size);
+	/* as TCP: a peer that waits for half a ring must not wait for us */
+	lowat = min_t(u32, sb->sk.sk_rcvlowat, sb->rx.size / 2);
 	return held && held >= lowat;
 }
 
