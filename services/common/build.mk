@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 # What all Dom0 services share; COMMON_SOURCES goes into every service
 COMMON_SOURCES := $(addprefix services/common/,counters.c endpoint.c log.c \
 	loop.c memory.c sandbox.c service.c) $(IPC_SOURCES)
