@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 # The broker
 OPERATOR_CONFIG := $(addprefix services/operator/,config.c config_guest.c \
 	config_place.c config_reader.c)
