@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 # Plain sockets: what Linux programs expect, on TCP and on circuits alike
 sockcheck_SOURCES := $(addprefix tests/sockets/,sockcheck.c far.c near.c \
 	pair.c cases_connect.c cases_accept.c cases_bind.c cases_data.c \
