@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "tests/local/guest.h"
+#include "tests/local/guest_line.h"
 
 #define MEMORY_DEFAULT (64u << 20)
 
@@ -255,6 +255,8 @@ void guest_free(struct guest *g)
 {
 	if (!g)
 		return;
+	while (g->lines)
+		guest_line_free(g->lines);
 	if (g->broker >= 0)
 		close(g->broker);
 	if (g->trunk.channel.port) {

@@ -29,6 +29,8 @@
 #define GUEST_TIMEOUT_MS 5000
 #define GUEST_RUN_MAX HYPERVISOR_MAP_MAX
 
+struct guest_line;
+
 /**
  * struct guest_options - what a guest is to be
  * @name:     its name
@@ -89,6 +91,7 @@ struct guest_trunk {
  * @free_grant: stack
  * @free_grants: grants in it
  * @trunk:      line to the operator
+ * @lines:      that were not freed
  * @message:    scratch
  */
 struct guest {
@@ -104,10 +107,14 @@ struct guest {
 	uint32_t free_grant[LOCAL_GRANTS];
 	uint32_t free_grants;
 	struct guest_trunk trunk;
+	struct guest_line *lines;
 	struct local_message message;
 };
 
-/* Return: the guest, or NULL with errno. Freeing it is as sudden as a crash */
+/*
+ * Return: the guest, or NULL with errno. Freeing it is as sudden as a crash, and
+ * frees its lines and their circuits too.
+ */
 struct guest *guest_new(const char *directory,
 			const struct guest_options *options);
 void guest_free(struct guest *g);

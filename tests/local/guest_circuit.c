@@ -74,6 +74,11 @@ static struct guest_circuit *make_entry(struct guest_line *l,
 	c->shared->listener = SB_ENTRY_NONE;
 	c->generation = sb_generation_next(
 		sb_word_generation(sb_load(&c->shared->owner)));
+	c->next = l->circuits;
+	c->back = &l->circuits;
+	if (c->next)
+		c->next->back = &c->next;
+	l->circuits = c;
 	return c;
 }
 
@@ -93,7 +98,7 @@ struct guest_circuit *guest_circuit_new(struct guest_line *l,
 	c->order = order;
 	c->shared->order = order;
 	if (make_pages(c)) {
-		free(c);
+		guest_circuit_free(c);
 		return NULL;
 	}
 	set_word(c, SB_OWNER_READY);
@@ -111,6 +116,9 @@ struct guest_circuit *guest_listener_new(struct guest_line *l)
 
 void guest_circuit_free(struct guest_circuit *c)
 {
+	*c->back = c->next;
+	if (c->next)
+		c->next->back = c->back;
 	free(c);
 }
 

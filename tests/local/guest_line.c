@@ -44,6 +44,11 @@ struct guest_line *guest_line_new(struct guest *g, uint32_t number,
 	l->header->magic = SB_LINE_MAGIC;
 	l->header->version = SB_LINE_VERSION;
 	l->header->kind = kind;
+	l->next = g->lines;
+	l->back = &g->lines;
+	if (l->next)
+		l->next->back = &l->next;
+	g->lines = l;
 	return l;
 
 free_line:
@@ -55,6 +60,11 @@ void guest_line_free(struct guest_line *l)
 {
 	if (!l)
 		return;
+	while (l->circuits)
+		guest_circuit_free(l->circuits);
+	*l->back = l->next;
+	if (l->next)
+		l->next->back = l->back;
 	close(l->channel.wait);
 	close(l->channel.signal);
 	free(l);

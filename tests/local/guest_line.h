@@ -11,6 +11,8 @@
 
 #include "tests/local/guest.h"
 
+struct guest_circuit;
+
 /**
  * struct guest_line - a line
  * @guest:       whose
@@ -30,6 +32,9 @@
  * @free_entries: entries in it
  * @rung:        bells that were taken and not yet looked at
  * @epoch:       peer_epoch as last seen
+ * @circuits:    that were not freed
+ * @next:        of the guest
+ * @back:        the pointer that points here
  */
 struct guest_line {
 	struct guest *guest;
@@ -49,12 +54,15 @@ struct guest_line {
 	uint32_t free_entries;
 	uint64_t rung[SB_DOORBELL_WORDS];
 	uint32_t epoch;
+	struct guest_circuit *circuits;
+	struct guest_line *next;
+	struct guest_line **back;
 };
 
 /* Return: the line, granted to @remote, or NULL */
 struct guest_line *guest_line_new(struct guest *g, uint32_t number,
 				  enum sb_line_kind kind, uint32_t remote);
-/* Forget it; its pages stay granted, as those of a crashed guest */
+/* Forget it and its circuits; their pages stay granted, as after a crash */
 void guest_line_free(struct guest_line *l);
 /* Until peer_epoch is another than it was. Return: 0 or -ETIMEDOUT */
 int guest_line_wait_attached(struct guest_line *l, int timeout_ms);
@@ -85,6 +93,8 @@ bool guest_line_rung(struct guest_line *l, uint32_t entry);
  * @writer:     of @tx
  * @reader:     of @rx
  * @word:       our word as published
+ * @next:       of the line
+ * @back:       the pointer that points here
  */
 struct guest_circuit {
 	struct guest_line *line;
@@ -103,6 +113,8 @@ struct guest_circuit {
 	struct sb_writer writer;
 	struct sb_reader reader;
 	uint32_t word;
+	struct guest_circuit *next;
+	struct guest_circuit **back;
 };
 
 /* In the pool: READY, without a bell. Return: the circuit, or NULL */

@@ -283,6 +283,7 @@ START_TEST(flood_does_not_starve_request_and_answer)
 				;
 	}
 	ck_assert_uint_lt(worst_ms, 500);
+	guest_free(other->guest);
 }
 END_TEST
 

@@ -167,7 +167,7 @@ static void run_flipper(struct flipper *f, struct guest_circuit *c, int fd)
 			prove_service();
 		usleep(100);
 	}
-	f->stop = true;
+	__atomic_store_n(&f->stop, true, __ATOMIC_RELAXED);
 	pthread_join(thread, NULL);
 	close(fd);
 }

@@ -236,6 +236,7 @@ START_TEST(two_guests_cannot_have_one_port)
 	stage_listen(&stage, listener, &at);
 	ck_assert_int_eq(guest_circuit_wait(listener, SB_PEER_OPEN, 2000),
 			 -EADDRINUSE);
+	guest_free(other->guest);
 }
 END_TEST
 
