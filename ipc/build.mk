@@ -9,3 +9,6 @@ ipc_messages_PACKAGES := check $(IPC_PACKAGES)
 ipc_sockets_SOURCES := tests/unit/ipc_sockets.c $(IPC_SOURCES) \
 	$(addprefix services/common/,endpoint.c log.c loop.c)
 ipc_sockets_PACKAGES := check libsystemd $(IPC_PACKAGES)
+TESTS += ipc_specification
+ipc_specification_SOURCES := tests/unit/ipc_specification.c ipc/messages.c
+ipc_specification_PACKAGES := check
