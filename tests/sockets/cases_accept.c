@@ -125,7 +125,7 @@ static void closed_by_thread(struct world *w)
 	near_sleep_ms(100);
 	start = near_now_ms();
 	must_be(close(waiter.fd), 0);
-	must(near_now_ms() - start < 2000 * w->patience);
+	must(near_now_ms() - start < 2000ul * w->patience);
 }
 
 static void times_out(struct world *w)

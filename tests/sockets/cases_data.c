@@ -20,13 +20,13 @@
 #include "near.h"
 #include "pattern.h"
 
-#define MIB (1u << 20)
+#define MIB ((size_t)1 << 20)
 
 static void out(struct world *w)
 {
 	struct pair p = near_pair(w);
 
-	far_start(w, "recv %d %u 5", p.far, 2 * MIB);
+	far_start(w, "recv %d %zu 5", p.far, 2 * MIB);
 	near_send(p.near, 2 * MIB, 5);
 	far_finish(w);
 }
@@ -35,7 +35,7 @@ static void in(struct world *w)
 {
 	struct pair p = near_pair(w);
 
-	far_start(w, "send %d %u 6", p.far, 2 * MIB);
+	far_start(w, "send %d %zu 6", p.far, 2 * MIB);
 	near_recv(p.near, 2 * MIB, 6);
 	far_finish(w);
 }
@@ -61,11 +61,11 @@ static void both_ways(struct world *w)
 	struct sender s = { p.near, MIB };
 	pthread_t thread;
 
-	far_start(w, "send %d %u 8", p.far, 100000);
+	far_start(w, "send %d %d 8", p.far, 100000);
 	pthread_create(&thread, NULL, send_all, &s);
 	near_recv(p.near, 100000, 8);
 	far_finish(w);
-	far_start(w, "recv %d %u 7", p.far, MIB);
+	far_start(w, "recv %d %zu 7", p.far, MIB);
 	far_finish(w);
 	pthread_join(thread, NULL);
 	near_send(q.near, 1, 1);
@@ -154,7 +154,7 @@ static void slow_reader(struct world *w)
 	struct pair p = near_pair(w);
 
 	near_set(p.near, SOL_SOCKET, SO_SNDBUF, 16384);
-	far_start(w, "drink %d %u 12 65535 2000", p.far, 4 * MIB);
+	far_start(w, "drink %d %zu 12 65535 2000", p.far, 4 * MIB);
 	near_send(p.near, 4 * MIB, 12);
 	far_finish(w);
 }
@@ -163,7 +163,7 @@ static void near_stalls(struct world *w)
 {
 	struct pair p = near_pair(w);
 
-	far_start(w, "send %d %u 13", p.far, 4 * MIB);
+	far_start(w, "send %d %zu 13", p.far, 4 * MIB);
 	near_sleep_ms(300);
 	near_recv(p.near, 4 * MIB, 13);
 	far_finish(w);

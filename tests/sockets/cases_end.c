@@ -267,7 +267,7 @@ static void lingers_in_vain(struct world *w)
 	near_fill(p.near, 1);
 	start = near_now_ms();
 	must_be(close(p.near), 0);
-	must(near_now_ms() - start < 5000 * w->patience);
+	must(near_now_ms() - start < 5000ul * w->patience);
 }
 
 static void closed_while_full(struct world *w)

@@ -234,7 +234,7 @@ static void many_messages(struct world *w)
 	memset(m, 0, sizeof(m));
 	pattern_fill(buffer, sizeof(buffer), 1, 0);
 	for (i = 0; i < 10; i++) {
-		part[i].iov_base = buffer + i * 100;
+		part[i].iov_base = buffer + (size_t)i * 100;
 		part[i].iov_len = 100;
 		m[i].msg_hdr.msg_iov = &part[i];
 		m[i].msg_hdr.msg_iovlen = 1;
@@ -308,7 +308,7 @@ static void send_timeout(struct world *w)
 	start = near_now_ms();
 	must_fail(send(p.near, buffer, sizeof(buffer), MSG_NOSIGNAL), EAGAIN);
 	must(near_now_ms() - start >= 140);
-	must(near_now_ms() - start < 5000 * w->patience);
+	must(near_now_ms() - start < 5000ul * w->patience);
 }
 
 const struct check_case message_cases[] = {

@@ -49,7 +49,7 @@ static void short_buffer(struct world *w)
 	must_be(getpeername(p.near, &part.any, &bytes), 0);
 	must_be(bytes, endpoint_bytes(&whole));
 	must_be(memcmp(&part, &whole, 4), 0);
-	must_be(((char *)&part)[4], 0x55);
+	must_be(((uint8_t *)&part)[4], 0x55);
 	bytes = (socklen_t)-1;
 	must_fail(getsockname(p.near, &part.any, &bytes), EINVAL);
 	bytes = sizeof(part);

@@ -238,7 +238,7 @@ static void closed_by_thread(struct world *w)
 	near_sleep_ms(100);
 	start = near_now_ms();
 	must_be(close(p.near), 0);
-	must(near_now_ms() - start < 2000 * w->patience);
+	must(near_now_ms() - start < 2000ul * w->patience);
 	far_ask(w, "send %d 1 1", p.far);
 	pthread_join(thread, NULL);
 	must_be(b.got, 1);

@@ -106,7 +106,7 @@ static void listener(struct world *w)
 
 static int selects(int fd, bool reading, bool writing, int ms)
 {
-	struct timeval limit = { ms / 1000, ms % 1000 * 1000 };
+	struct timeval limit = { ms / 1000, (long)(ms % 1000) * 1000 };
 	fd_set in;
 	fd_set out;
 	int n;

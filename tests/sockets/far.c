@@ -361,7 +361,8 @@ int far_server(const union endpoint *address)
 	}
 }
 
-static void send_order(const struct world *w, const char *format, va_list list)
+__attribute__((format(printf, 2, 0))) static void
+send_order(const struct world *w, const char *format, va_list list)
 {
 	char line[LINE_BYTES];
 	int bytes = vsnprintf(line, sizeof(line) - 1, format, list);

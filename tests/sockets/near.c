@@ -257,7 +257,7 @@ void near_set(int fd, int level, int name, int value)
 
 void near_sleep_ms(unsigned int ms)
 {
-	struct timespec t = { ms / 1000, ms % 1000 * 1000000 };
+	struct timespec t = { ms / 1000, (long)(ms % 1000) * 1000000 };
 
 	while (nanosleep(&t, &t) && errno == EINTR)
 		;

@@ -52,7 +52,7 @@ static inline size_t pattern_check(const uint8_t *from, size_t bytes,
 	for (; i + 8 <= bytes; i += 8) {
 		uint64_t word = pattern_word(seed, (offset + i) / 8);
 
-		if (__builtin_memcmp(from + i, &word, 8))
+		if (__builtin_memcmp(from + i, &word, 8) != 0)
 			break;
 	}
 	for (; i < bytes; i++)

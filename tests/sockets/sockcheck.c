@@ -190,7 +190,8 @@ static void run_world(const struct world *w)
 
 	for (list = 0; list < sizeof(lists) / sizeof(lists[0]); list++) {
 		for (c = lists[list]; c->name; c++) {
-			if (!applies(c, w) || (only && strcmp(only, c->name)))
+			if (!applies(c, w) ||
+			    (only && strcmp(only, c->name) != 0))
 				continue;
 			snprintf(label, sizeof(label), "v%c%s %s",
 				 w->family == AF_INET ? '4' : '6',
@@ -305,7 +306,7 @@ int main(int argc, char **argv)
 		w.remote = true;
 		if (!strcmp(argv[0], "server"))
 			return far_server(&w.target) ? 1 : 0;
-		if (strcmp(argv[0], "client"))
+		if (strcmp(argv[0], "client") != 0)
 			usage();
 		run_both(w);
 	}

@@ -36,6 +36,7 @@
 #define STALL_AFTER (256u << 10)
 #define ORDER_MAGIC 0x6b436d5453626f21u
 #define EVENTS 64
+#define DESCRIPTORS_MAX 65536
 
 /**
  * struct order - the client's first words, in the byte order of the machine
@@ -93,6 +94,8 @@ struct stream {
 	struct stream *next_stalled;
 };
 
+/* The stream of each descriptor; NULL for the listener's */
+static struct stream *by_fd[DESCRIPTORS_MAX];
 static int loop;
 static struct stream *stalled;
 static unsigned int open_streams;
@@ -124,6 +127,7 @@ static void end(struct stream *s, const char *why, int error)
 	} else {
 		passed++;
 	}
+	by_fd[s->fd] = NULL;
 	close(s->fd);
 	free(s);
 	open_streams--;
@@ -294,7 +298,7 @@ static bool read_some(struct stream *s)
 
 static void watch(struct stream *s)
 {
-	struct epoll_event e = { .data.ptr = s };
+	struct epoll_event e = { .data.fd = s->fd };
 
 	if (!s->stalled)
 		e.events |= EPOLLIN;
@@ -338,8 +342,9 @@ static struct stream *add(int fd, bool server)
 {
 	struct stream *s = calloc(1, sizeof(*s));
 
-	if (!s)
-		fail("no memory for %u connections", open_streams);
+	if (!s || fd >= DESCRIPTORS_MAX)
+		fail("cannot hold more than %u connections", open_streams);
+	by_fd[fd] = s;
 	near_nonblock(fd, true);
 	s->fd = fd;
 	s->server = server;
@@ -386,7 +391,7 @@ static void turn(int listener)
 	int i;
 
 	for (i = 0; i < n; i++) {
-		struct stream *s = e[i].data.ptr;
+		struct stream *s = by_fd[e[i].data.fd];
 
 		if (!s)
 			take(listener);
