@@ -175,6 +175,8 @@ static bool applies(const struct check_case *c, const struct world *w)
 {
 	bool listens = !w->remote || w->ports;
 
+	if (only && strcmp(only, c->name) != 0)
+		return false;
 	if (w->accepted)
 		return c->kind == PAIRS && listens;
 	if (c->kind == LOCAL)
@@ -190,8 +192,7 @@ static void run_world(const struct world *w)
 
 	for (list = 0; list < sizeof(lists) / sizeof(lists[0]); list++) {
 		for (c = lists[list]; c->name; c++) {
-			if (!applies(c, w) ||
-			    (only && strcmp(only, c->name) != 0))
+			if (!applies(c, w))
 				continue;
 			snprintf(label, sizeof(label), "v%c%s %s",
 				 w->family == AF_INET ? '4' : '6',
@@ -209,16 +210,87 @@ static void run_both(struct world w)
 	run_world(&w);
 }
 
-static void run_local(struct world w)
+static unsigned int count_cases(const struct world *w)
+{
+	unsigned int n = 0;
+	const struct check_case *c;
+	size_t list;
+
+	for (list = 0; list < sizeof(lists) / sizeof(lists[0]); list++)
+		for (c = lists[list]; c->name; c++)
+			n += applies(c, w);
+	return n;
+}
+
+/* The worlds of one machine */
+static void fill_local(struct world world[4], const struct world *w)
 {
 	static const char *const address[] = { "127.0.0.1", "::1" };
 	int i;
 
-	for (i = 0; i < 2; i++) {
-		endpoint_parse(&w.target, address[i]);
-		w.reach = w.target;
-		w.family = w.target.any.sa_family;
-		run_both(w);
+	for (i = 0; i < 4; i++) {
+		world[i] = *w;
+		endpoint_parse(&world[i].target, address[i / 2]);
+		world[i].reach = world[i].target;
+		world[i].family = world[i].target.any.sa_family;
+		world[i].accepted = i % 2;
+	}
+}
+
+static void run_local(const struct world *w)
+{
+	struct world world[4];
+	int i;
+
+	fill_local(world, w);
+	for (i = 0; i < 4; i++)
+		run_world(&world[i]);
+}
+
+/* What is printed goes to @out, numbered from @first on */
+static pid_t start_world(const struct world *w, FILE *out, unsigned int first)
+{
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	dup2(fileno(out), STDOUT_FILENO);
+	number = first;
+	run_world(w);
+	exit(failures ? 1 : 0);
+}
+
+static void print_file(FILE *f)
+{
+	char line[WHY_BYTES + 128];
+
+	rewind(f);
+	while (fgets(line, sizeof(line), f))
+		fputs(line, stdout);
+	fclose(f);
+}
+
+/* Most cases wait most of the time: all worlds at once */
+static void run_local_at_once(const struct world *w)
+{
+	struct world world[4];
+	FILE *out[4];
+	pid_t pid[4];
+	int status;
+	int i;
+
+	fill_local(world, w);
+	for (i = 0; i < 4; i++) {
+		out[i] = tmpfile();
+		if (!out[i])
+			exit(2);
+		pid[i] = start_world(&world[i], out[i], number);
+		number += count_cases(&world[i]);
+	}
+	for (i = 0; i < 4; i++) {
+		if (waitpid(pid[i], &status, 0) != pid[i] || status)
+			failures++;
+		print_file(out[i]);
 	}
 }
 
@@ -296,8 +368,10 @@ int main(int argc, char **argv)
 	argv += optind;
 	argc -= optind;
 	/* no arguments: what `make units` runs */
-	if (argc == 0 || (argc == 1 && !strcmp(argv[0], "local"))) {
-		run_local(w);
+	if (argc == 0) {
+		run_local_at_once(&w);
+	} else if (argc == 1 && !strcmp(argv[0], "local")) {
+		run_local(&w);
 	} else {
 		if (argc != 3 || !endpoint_parse(&w.target, argv[1]))
 			usage();
