@@ -115,16 +115,25 @@ static struct sb_address choose_source(const struct guest *g,
 	return source;
 }
 
+/* A record of the other kind makes room for none of this one */
+static bool has_record(const struct guest *g, uint32_t entry,
+		       enum sb_entry_kind kind)
+{
+	const struct book_record *r = book_find(&g->line.book, entry);
+
+	return r && r->kind == kind;
+}
+
 static bool circuits_full(const struct guest *g, uint32_t entry)
 {
 	return g->line.book.circuits >= g->config->limits.circuits &&
-	       !book_find(&g->line.book, entry);
+	       !has_record(g, entry, SB_ENTRY_STREAM);
 }
 
 static bool listeners_full(const struct guest *g, uint32_t entry)
 {
 	return g->line.book.listeners >= g->config->limits.listeners &&
-	       !book_find(&g->line.book, entry);
+	       !has_record(g, entry, SB_ENTRY_LISTENER);
 }
 
 static void log_refusal(struct guest *g, const char *what,

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "services/common/log.h"
 
@@ -57,4 +58,13 @@ void die(const char *format, ...)
 {
 	fputs(format, stderr);
 	abort();
+}
+
+const char *log_text(char *text, size_t size, const void *bytes, size_t count)
+{
+	if (count >= size)
+		count = size - 1;
+	memcpy(text, bytes, count);
+	text[count] = '\0';
+	return text;
 }

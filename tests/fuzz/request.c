@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * request - messages on the trunk, of any content, in any order
+ *
+ * The input is a list of messages. What the operator does with each goes to a
+ * proxy that is made up here, which takes orders, is busy or is away, and may
+ * report an end. Whatever comes, books stay within limits and agree with
+ * what is published, nothing but what the policy allows is ordered, and a
+ * refusal names the request.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "services/operator/operator.h"
+#include "tests/fuzz/fuzz.h"
+
+#define CIRCUITS_MAX 4u
+#define LISTENERS_MAX 2u
+
+static const char configuration[] =
+	"{\"guests\":{\"fuzz\":{\"addresses\":[\"10.0.0.2/24\"],"
+	"\"connect\":[{\"to\":\"192.0.2.0/24\",\"ports\":\"80-90\"},"
+	"{\"to\":\"2001:db8::/32\",\"ports\":80}],"
+	"\"publish\":[{\"ports\":\"80-83\",\"address\":\"0.0.0.0\"},"
+	"{\"ports\":\"90-91\",\"address\":\"::\",\"port\":9000}],"
+	"\"limits\":{\"circuits\":4,\"listeners\":2}}}}";
+
+static struct operator_service op;
+static struct guest guest;
+static struct sb_message request;
+static unsigned int answers;
+
+/* What the proxy does with the next order: 0, -EAGAIN or -ENOTCONN */
+static int mood;
+
+int proxy_connect(struct guest *g, const struct sb_message *m,
+		  const struct sb_address *remote,
+		  const struct sb_address *source)
+{
+	(void)g;
+	FUZZ_ASSERT(m->entry < SB_ENTRIES_MAX);
+	FUZZ_ASSERT(remote->port >= 80 && remote->port <= 90);
+	FUZZ_ASSERT(remote->bytes[0] == 192 || remote->bytes[0] == 0x20);
+	FUZZ_ASSERT(source->family == SB_FAMILY_NONE ||
+		    source->family == remote->family);
+	return mood;
+}
+
+int proxy_listen(struct guest *g, const struct book_record *record)
+{
+	const struct sb_address *a = &record->address;
+
+	(void)g;
+	FUZZ_ASSERT(a->family == SB_FAMILY_IPV4
+			    ? a->port >= 80 && a->port <= 83
+			    : a->port >= 9000 && a->port <= 9001);
+	FUZZ_ASSERT(record->backlog <= UINT16_MAX);
+	return mood;
+}
+
+int proxy_attach(struct guest *g)
+{
+	(void)g;
+	return mood;
+}
+
+int proxy_detach(struct proxy *p, uint32_t domain, uint32_t line)
+{
+	(void)p;
+	(void)domain;
+	(void)line;
+	return mood;
+}
+
+bool proxy_may_return(const struct proxy *p)
+{
+	(void)p;
+	return false;
+}
+
+void guest_send(struct guest *g, const struct sb_message *m)
+{
+	(void)g;
+	FUZZ_ASSERT(m->type == SB_MESSAGE_REFUSED && m->error);
+	FUZZ_ASSERT(m->line == request.line && m->entry == request.entry &&
+		    m->generation == request.generation);
+	answers++;
+}
+
+void guest_lied(struct guest *g, const char *what)
+{
+	FUZZ_ASSERT(what);
+	g->lies++;
+}
+
+void guest_forget(struct guest *g, struct book_record *record)
+{
+	if (record->kind == SB_ENTRY_LISTENER)
+		published_remove(&g->op->published, record);
+	book_remove(&g->line.book, record);
+}
+
+void guest_forget_all(struct guest *g, bool listeners_too)
+{
+	struct book_record *r;
+	uint32_t from = 0;
+
+	while ((r = book_next(&g->line.book, from))) {
+		from = r->entry + 1;
+		if (listeners_too || r->kind != SB_ENTRY_LISTENER)
+			guest_forget(g, r);
+	}
+}
+
+bool host_has(const struct host *h, const struct sb_address *a)
+{
+	(void)h;
+	return a->bytes[0] == 192 && a->bytes[3] == 1;
+}
+
+static void prepare(void)
+{
+	static struct config *config;
+	char error[CONFIG_ERROR_BYTES];
+
+	if (!config)
+		config = config_parse("fuzz", configuration,
+				      strlen(configuration), error);
+	FUZZ_ASSERT(config);
+	memset(&op, 0, sizeof(op));
+	memset(&guest, 0, sizeof(guest));
+	op.config = config;
+	guest.op = &op;
+	guest.config = config_find_guest(config, "fuzz");
+	guest.line.state = LINE_ATTACHED;
+	guest.line.book.owner = &guest;
+	mood = 0;
+	FUZZ_ASSERT(guest.config->limits.circuits == CIRCUITS_MAX);
+	FUZZ_ASSERT(guest.config->limits.listeners == LISTENERS_MAX);
+}
+
+static void check_books(void)
+{
+	uint32_t circuits = 0, listeners = 0, from = 0;
+	struct book_record *r;
+
+	while ((r = book_next(&guest.line.book, from))) {
+		from = r->entry + 1;
+		if (r->kind == SB_ENTRY_LISTENER) {
+			listeners++;
+			FUZZ_ASSERT(published_has(&op.published, &r->address));
+		} else {
+			circuits++;
+		}
+	}
+	FUZZ_ASSERT(circuits == guest.line.book.circuits);
+	FUZZ_ASSERT(listeners == guest.line.book.listeners);
+	FUZZ_ASSERT(circuits <= CIRCUITS_MAX && listeners <= LISTENERS_MAX);
+}
+
+/* A header of two bytes: the proxy's mood, and how much of what is sane */
+static void shape(struct sb_message *m, uint8_t how)
+{
+	if (how & 1)
+		m->line = 0;
+	if (how & 2)
+		m->entry %= 16;
+	if (how & 4)
+		m->type = 1 + m->type % 4;
+	if (how & 8)
+		m->generation = 1 + m->generation % 4;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *input, size_t bytes)
+{
+	static const int moods[] = { 0, 0, -EAGAIN, -ENOTCONN };
+	struct book_record *r;
+
+	prepare();
+	while (bytes >= 2 + sizeof(request)) {
+		uint64_t lies = guest.lies;
+		unsigned int before = answers;
+		int result;
+
+		mood = moods[input[0] % 4];
+		memcpy(&request, input + 2, sizeof(request));
+		shape(&request, input[1]);
+		result = request_handle(&guest, &request);
+		FUZZ_ASSERT(result == 0 || result == -EAGAIN);
+		FUZZ_ASSERT(answers - before <= 1 && guest.lies - lies <= 1);
+		FUZZ_ASSERT(result == 0 || answers == before);
+		check_books();
+		r = book_find(&guest.line.book, input[0] / 4 % 16);
+		if (r && input[1] & 0x10)
+			guest_forget(&guest, r);
+		input += 2 + sizeof(request);
+		bytes -= 2 + sizeof(request);
+	}
+	loop_timer_stop(&guest.line.again);
+	guest_forget_all(&guest, true);
+	return 0;
+}
