@@ -56,8 +56,8 @@ struct book_service *book_service_add(struct book *b, const char *service,
 	if (b->services == MONITOR_SERVICES_MAX)
 		return NULL;
 	s = &b->service[b->services++];
-	strcpy(s->service, service);
-	strcpy(s->instance, instance);
+	snprintf(s->service, sizeof(s->service), "%s", service);
+	snprintf(s->instance, sizeof(s->instance), "%s", instance);
 	s->changed_ms = now_ms;
 	b->version++;
 	return s;

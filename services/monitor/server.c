@@ -167,8 +167,8 @@ static enum MHD_Result answer(void *cls, struct MHD_Connection *c,
 	const char *host;
 
 	s->count[SERVER_REQUESTS] += !*state;
-	if (strcmp(method, MHD_HTTP_METHOD_GET) &&
-	    strcmp(method, MHD_HTTP_METHOD_HEAD))
+	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 &&
+	    strcmp(method, MHD_HTTP_METHOD_HEAD) != 0)
 		return refuse(s, c, SERVER_BAD_METHOD,
 			      MHD_HTTP_METHOD_NOT_ALLOWED,
 			      "{\"error\":\"only GET and HEAD: "

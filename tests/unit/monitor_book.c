@@ -33,8 +33,8 @@ static void close_book(void)
 static void proxy_says(uint32_t pid)
 {
 	memset(&answer, 0, sizeof(answer));
-	strcpy(answer.service, "proxy-tcp");
-	strcpy(answer.instance, "main");
+	snprintf(answer.service, sizeof(answer.service), "%s", "proxy-tcp");
+	snprintf(answer.instance, sizeof(answer.instance), "%s", "main");
 	answer.pid = pid;
 }
 
@@ -42,7 +42,7 @@ static void add_counter(const char *name, uint64_t value)
 {
 	struct ipc_counter *c = &answer.counter[answer.counters++];
 
-	strcpy(c->name, name);
+	snprintf(c->name, sizeof(c->name), "%s", name);
 	c->value = value;
 }
 
@@ -126,7 +126,7 @@ START_TEST(nobody_speaks_for_another)
 			       .instance = "main" };
 
 	proxy_says(10);
-	strcpy(answer.service, "operator");
+	snprintf(answer.service, sizeof(answer.service), "%s", "operator");
 	ck_assert_int_eq(merge(0, 1, 1000), -EPERM);
 	ck_assert_int_eq(proxy->state, BOOK_NEVER);
 	ck_assert_int_eq(broker->state, BOOK_NEVER);

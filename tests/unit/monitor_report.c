@@ -3,6 +3,7 @@
  * monitor_report - reports are JSON and metrics, whatever a guest is called
  */
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,8 +20,8 @@ static struct ipc_status answer;
 static void says(const char *service)
 {
 	memset(&answer, 0, sizeof(answer));
-	strcpy(answer.service, service);
-	strcpy(answer.instance, "main");
+	snprintf(answer.service, sizeof(answer.service), "%s", service);
+	snprintf(answer.instance, sizeof(answer.instance), "%s", "main");
 	answer.pid = 10;
 }
 
@@ -29,9 +30,9 @@ static void add_guest(const char *state, uint32_t circuits)
 	struct ipc_guest_row *g = &answer.guest[answer.guests++];
 
 	g->domain = 7;
-	strcpy(g->name, EVIL);
-	strcpy(g->state, state);
-	strcpy(g->address[0], "192.0.2.1");
+	snprintf(g->name, sizeof(g->name), "%s", EVIL);
+	snprintf(g->state, sizeof(g->state), "%s", state);
+	snprintf(g->address[0], sizeof(g->address[0]), "%s", "192.0.2.1");
 	g->addresses = 1;
 	g->circuits = circuits;
 	answer.guests_all++;
@@ -41,7 +42,7 @@ static void add_counter(const char *name, uint64_t value)
 {
 	struct ipc_counter *c = &answer.counter[answer.counters++];
 
-	strcpy(c->name, name);
+	snprintf(c->name, sizeof(c->name), "%s", name);
 	c->value = value;
 }
 
@@ -62,8 +63,8 @@ static void proxy_answers(struct book_service *s, uint64_t sent, int64_t now_ms)
 	add_guest("attached", 2);
 	add_counter("lies", UINT64_MAX);
 	row->guest = 7;
-	strcpy(row->name, EVIL);
-	strcpy(row->remote, "fd00::1");
+	snprintf(row->name, sizeof(row->name), "%s", EVIL);
+	snprintf(row->remote, sizeof(row->remote), "%s", "fd00::1");
 	row->sent = sent;
 	answer.circuits = 1;
 	answer.circuits_all = 300;

@@ -53,9 +53,9 @@ static void fill_rows(struct ipc_status *status, unsigned int from)
 		memset(row, 0, sizeof(*row));
 		row->entry = i;
 		row->generation = 1;
-		strcpy(row->name, "web");
-		strcpy(row->kind, "stream");
-		strcpy(row->state, "open");
+		snprintf(row->name, sizeof(row->name), "%s", "web");
+		snprintf(row->kind, sizeof(row->kind), "%s", "stream");
+		snprintf(row->state, sizeof(row->state), "%s", "open");
 	}
 	status->circuits_all = fake.circuits;
 	status->more = i < fake.circuits;
@@ -70,8 +70,8 @@ static void answer(struct endpoint *e, const struct ipc_message *m)
 	if (fake.silent)
 		return;
 	memset(status, 0, offsetof(struct ipc_status, counter));
-	strcpy(status->service, "proxy-tcp");
-	strcpy(status->instance, fake.says);
+	snprintf(status->service, sizeof(status->service), "%s", "proxy-tcp");
+	snprintf(status->instance, sizeof(status->instance), "%s", fake.says);
 	status->pid = 42;
 	status->guests = 0;
 	status->guests_all = 0;
@@ -110,7 +110,7 @@ static void open_all(void)
 	char mistake[SERVICE_PATH_BYTES];
 	char path[128];
 
-	strcpy(directory, "/tmp/monitor-XXXXXX");
+	snprintf(directory, sizeof(directory), "%s", "/tmp/monitor-XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(directory));
 	snprintf(path, sizeof(path), "%s/proxy-tcp-main", directory);
 	ck_assert_int_eq(mkdir(path, 0700), 0);
