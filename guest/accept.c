@@ -36,6 +36,7 @@ static void post_one(struct sb_listener *l, struct sb_circuit *c)
 	e->options = l->options;
 	list_add_tail(&c->node, &l->posted);
 	l->posted_count++;
+	/* the bell finds the listener when it finds this state */
 	smp_store_release(&c->state, SB_CIRCUIT_POSTED);
 	sb_store_full(&e->owner, sb_word(c->generation, SB_OWNER_OFFERED));
 	sb_circuit_ring(c, SB_OWNER);

@@ -17,6 +17,10 @@
 SB_ASSERT(SB_CIRCUIT_PAGES(SB_CIRCUIT_ORDER) <= SB_CIRCUIT_PAGES_INLINE);
 SB_ASSERT(SB_LARGE_ORDER <= SB_ORDER_MAX);
 
+/* A connection that fails is better than a process that is killed for it */
+#define PAGE_FLAGS \
+	(GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN | __GFP_RETRY_MAYFAIL)
+
 static LIST_HEAD(blanks);
 static DEFINE_SPINLOCK(blanks_lock);
 static unsigned int blank_count;
@@ -45,7 +49,7 @@ struct sb_circuit *sb_circuit_alloc_bare(void)
 static bool alloc_pages_of(struct sb_circuit *c)
 {
 	while (c->pages < SB_CIRCUIT_PAGES(c->order)) {
-		c->page[c->pages] = alloc_page(GFP_KERNEL | __GFP_ZERO);
+		c->page[c->pages] = alloc_page(PAGE_FLAGS);
 		if (!c->page[c->pages])
 			return false;
 		c->pages++;

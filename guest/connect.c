@@ -122,9 +122,8 @@ static int wait_connected(struct sock *sk, int flags)
 	if (!timeo)
 		return -EINPROGRESS;
 	sb_wait_begin(sk, &wait);
-	while (!error && sk->sk_state == TCP_SYN_SENT) {
+	while (!error && sk->sk_state == TCP_SYN_SENT)
 		error = timeo ? sb_wait_sleep(sk, &wait, &timeo) : -EINPROGRESS;
-	}
 	sb_wait_end(sk, &wait);
 	return sk->sk_state == TCP_SYN_SENT ? error : 0;
 }

@@ -82,27 +82,28 @@ void sb_sock_for_each(void (*visit)(struct sb_sock *sb, void *arg), void *arg)
 	spin_unlock_bh(&all_lock);
 }
 
+static struct sb_sock *socket_at(struct hlist_node *node)
+{
+	return hlist_entry_safe(node, struct sb_sock, all_node);
+}
+
 /* The next listening socket after @last, referenced; @last's is dropped */
 static struct sb_sock *next_listener(struct sb_sock *last)
 {
 	struct sb_sock *sb;
 
 	spin_lock_bh(&all_lock);
-	sb = last ? hlist_entry_safe(last->all_node.next, struct sb_sock,
-				     all_node)
-		  : hlist_entry_safe(all_socks.first, struct sb_sock, all_node);
-	for (; sb;
-	     sb = hlist_entry_safe(sb->all_node.next, struct sb_sock, all_node))
-		if (sb->sk.sk_state == TCP_LISTEN &&
-		    refcount_inc_not_zero(&sb->sk.sk_refcnt))
-			break;
+	sb = socket_at(last ? last->all_node.next : all_socks.first);
+	while (sb && (sb->sk.sk_state != TCP_LISTEN ||
+		      !refcount_inc_not_zero(&sb->sk.sk_refcnt)))
+		sb = socket_at(sb->all_node.next);
 	spin_unlock_bh(&all_lock);
 	if (last)
 		sock_put(&last->sk);
 	return sb;
 }
 
-void sb_sock_for_each_listener(void (*visit)(struct sock *sk))
+void sb_sock_visit_listeners(void (*visit)(struct sock *sk))
 {
 	struct sb_sock *sb = NULL;
 

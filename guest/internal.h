@@ -62,7 +62,7 @@ enum sb_circuit_state {
  * @node:       in the list of its state
  * @request:    in the trunk's list of messages that had no room
  * @later:      in-guest: rings the other end from a work item
- * @since:      jiffies when it began to close
+ * @since:      jiffies when it was asked for, or began to close
  * @local:      of the request
  * @remote:     of the request
  * @backlog:    of the request
@@ -124,6 +124,7 @@ struct sb_table_page {
  * @attached:  the peer has shown itself
  * @lost:      torn down: only waits for its circuits
  * @epoch:     the peer's, as last seen
+ * @reattached: bit 0: another peer came, what was rung must be rung again
  * @header:    shared; @doorbells and @directory too
  * @gref:      grants of these three
  * @in:        bells to us
@@ -157,6 +158,7 @@ struct sb_guest_line {
 	bool attached;
 	bool lost;
 	u32 epoch;
+	unsigned long reattached;
 	struct sb_line *header;
 	struct sb_doorbells *doorbells;
 	struct sb_directory *directory;
@@ -255,6 +257,8 @@ void sb_table_free(struct sb_guest_line *line);
 int sb_table_place(struct sb_guest_line *line, struct sb_circuit *c);
 /* The entry is free again, the peer does not look at it */
 void sb_table_clear(struct sb_circuit *c);
+/* How many entries there are; only grows */
+u32 sb_table_entries(struct sb_guest_line *line);
 /* The circuit in an entry, or NULL; under RCU */
 struct sb_circuit *sb_table_slot(struct sb_guest_line *line, u32 entry);
 
@@ -288,7 +292,8 @@ void sb_orders_resend(void);
 void sb_orders_lose_all(void);
 /* There is a device, or no longer one */
 void sb_orders_expect(bool device);
-bool sb_orders_wait_configured(unsigned int seconds);
+/* Wait until there are addresses and a line to connect on */
+bool sb_orders_wait_ready(unsigned int seconds);
 /* The guest's line of a kind, referenced, when its peer is there; or NULL */
 struct sb_guest_line *sb_orders_line(enum sb_line_kind kind);
 /* The same, but wait for it: ERR_PTR(-ENETUNREACH) when there is no device */
@@ -316,7 +321,7 @@ int sb_frontend_init(void);
 /* ---- family.c ---- */
 extern struct proto sb_proto;
 /* Visit each listening socket, with a reference; may sleep */
-void sb_sock_for_each_listener(void (*visit)(struct sock *sk));
+void sb_sock_visit_listeners(void (*visit)(struct sock *sk));
 
 /* ---- stream.c ---- */
 void sb_stream_bell(struct sb_sock *sb);
@@ -342,6 +347,7 @@ void sb_stream_write_space(struct sock *sk);
 /* Read without the lock by the core, and by poll in other files */
 static inline void sb_stream_state(struct sock *sk, int state)
 {
+	/* the core and others look at it without the lock */
 	smp_store_release(&sk->sk_state, state);
 }
 

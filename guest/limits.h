@@ -46,8 +46,10 @@
 #define SB_ATTACH_S 10u
 /* listen() gives up when nobody answered */
 #define SB_LISTEN_S 30u
-/* insmod waits this long for the addresses, when there is a device */
-#define SB_CONFIGURED_S 10u
+/* insmod waits this long for addresses and a line, when there is a device */
+#define SB_READY_S 10u
+/* connect() gives up when nobody answered: later than the proxy's kernel would */
+#define SB_CONNECT_S 180u
 /* How long TCP_INFO waits for the proxy's answer */
 #define SB_INFO_MS 200u
 

@@ -31,6 +31,8 @@ static bool look_at_peer(struct sb_guest_line *line)
 	if (version != SB_LINE_VERSION ||
 	    (line->attached && epoch == line->epoch))
 		return false;
+	if (line->attached)
+		set_bit(0, &line->reattached);
 	line->epoch = epoch;
 	WRITE_ONCE(line->attached, true);
 	sb_orders_line_attached(line);

@@ -154,6 +154,7 @@ static int prepare(struct sb_sock *sb)
 
 		if (!l)
 			return -ENOBUFS;
+		/* whoever connects may look at it without our lock */
 		smp_store_release(&sb->listener, l);
 	}
 	if (sb->bound.family)
@@ -300,5 +301,5 @@ static void line_up(struct sock *sk)
 
 void sb_accept_line_up(void)
 {
-	sb_sock_for_each_listener(line_up);
+	sb_sock_visit_listeners(line_up);
 }

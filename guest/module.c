@@ -59,7 +59,7 @@ static int __init sb_module_init(void)
 	if (error)
 		pr_err("no frontend: %d\n", error);
 	else
-		sb_orders_wait_configured(SB_CONFIGURED_S);
+		sb_orders_wait_ready(SB_READY_S);
 	return 0;
 }
 module_init(sb_module_init);

@@ -126,8 +126,7 @@ static void take_line_wanted(const struct sb_message *m, domid_t operator)
 	struct sb_guest_line *line = lines[m->line];
 
 	if (m->kind != SB_LINE_TCP || m->domain != operator) {
-		pr_warn_ratelimited("line %u of kind %u to domain %u is not "
-				    "supported\n",
+		pr_warn_ratelimited("line %u: kind %u, domain %u unsupported\n",
 				    m->line, m->kind, m->domain);
 		return;
 	}
@@ -202,7 +201,7 @@ void sb_orders_handle(const struct sb_message *m, domid_t operator)
 
 static void resend_line(struct sb_guest_line *line)
 {
-	u32 entry, entries = line->tables * SB_ENTRIES_PER_PAGE;
+	u32 entry, entries = sb_table_entries(line);
 	struct sb_circuit *c;
 	u32 word;
 
@@ -246,12 +245,18 @@ void sb_orders_expect(bool device)
 	wake_up_all(&news);
 }
 
-bool sb_orders_wait_configured(unsigned int seconds)
+static bool may_connect(void)
 {
+	return READ_ONCE(configured) && READ_ONCE(line_of_kind[SB_LINE_TCP]);
+}
+
+bool sb_orders_wait_ready(unsigned int seconds)
+{
+	long timeo = seconds * HZ;
+
 	wait_event_killable_timeout(
-		news, READ_ONCE(configured) || !READ_ONCE(device_expected),
-		seconds * HZ);
-	return READ_ONCE(configured);
+		news, may_connect() || !READ_ONCE(device_expected), timeo);
+	return may_connect();
 }
 
 struct sb_guest_line *sb_orders_line(enum sb_line_kind kind)
@@ -275,11 +280,11 @@ struct sb_guest_line *sb_orders_line_wait(enum sb_line_kind kind, long timeo)
 		return line;
 	if (!timeo || !READ_ONCE(device_expected))
 		return ERR_PTR(-ENETUNREACH);
+	timeo = min(timeo, (long)SB_ATTACH_S * HZ);
 	left = wait_event_interruptible_timeout(
-		news, (line = sb_orders_line(kind)) || !device_expected,
-		min_t(long, timeo, SB_ATTACH_S *HZ));
+		news, (line = sb_orders_line(kind)) || !device_expected, timeo);
 	if (left < 0)
-		return ERR_PTR(sock_intr_errno(timeo));
+		return ERR_PTR(-ERESTARTSYS);
 	return line ? line : ERR_PTR(-ENETUNREACH);
 }
 

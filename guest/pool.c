@@ -48,8 +48,8 @@ static void describe(struct sb_circuit *c)
 	e->gref_list = c->list_gref;
 	memset(&e->options, 0, sizeof(e->options));
 	for (i = 0; i < SB_CIRCUIT_PAGES_INLINE; i++)
-		e->gref[i] = c->list || i >= c->pages ? SB_GREF_NONE :
-							c->gref[i];
+		e->gref[i] =
+			c->list || i >= c->pages ? SB_GREF_NONE : c->gref[i];
 }
 
 static void begin_generation(struct sb_circuit *c)
@@ -110,8 +110,8 @@ static struct sb_circuit *pop(struct sb_guest_line *line, u32 kept)
 	struct sb_circuit *c;
 
 	spin_lock_bh(&line->lock);
-	c = list_first_entry_or_null(line->large_ready > kept ? &line->large :
-								&line->ready,
+	c = list_first_entry_or_null(line->large_ready > kept ? &line->large
+							      : &line->ready,
 				     struct sb_circuit, node);
 	if (c) {
 		forget_ready(c);
@@ -263,9 +263,8 @@ static u32 large_wanted(void)
 {
 	unsigned long pages = SB_CIRCUIT_PAGES(SB_LARGE_ORDER);
 
-	return clamp_t(unsigned long,
-		       totalram_pages() / SB_LARGE_SHARE / pages, SB_LARGE_MIN,
-		       SB_LARGE_MAX);
+	return clamp_t(unsigned long, totalram_pages() / SB_LARGE_SHARE / pages,
+		       SB_LARGE_MIN, SB_LARGE_MAX);
 }
 
 static bool add(struct sb_guest_line *line, unsigned int order)
@@ -301,6 +300,40 @@ static void refill(struct sb_guest_line *line)
 	}
 }
 
+/* Each circuit of the line, under RCU */
+static void visit_circuits(struct sb_guest_line *line,
+			   void (*visit)(struct sb_circuit *c))
+{
+	u32 entry, entries = sb_table_entries(line);
+	struct sb_circuit *c;
+
+	for (entry = 0; entry < entries; entry++) {
+		rcu_read_lock();
+		c = sb_table_slot(line, entry);
+		if (c)
+			visit(c);
+		rcu_read_unlock();
+	}
+}
+
+static void bell_owner(struct sb_circuit *c)
+{
+	struct sb_sock *sb = rcu_dereference(c->end[SB_OWNER]);
+
+	if (sb)
+		sb_stream_bell(sb);
+}
+
+/* Bells that the former peer had taken and not answered are rung again */
+static void ring_again(struct sb_circuit *c)
+{
+	u8 state = READ_ONCE(c->state);
+
+	if (state == SB_CIRCUIT_CLOSING || state == SB_CIRCUIT_REVOKED ||
+	    state == SB_CIRCUIT_POSTED || state == SB_CIRCUIT_BUSY)
+		sb_circuit_ring(c, SB_OWNER);
+}
+
 void sb_pool_work(struct work_struct *work)
 {
 	struct sb_guest_line *line =
@@ -315,6 +348,8 @@ void sb_pool_work(struct work_struct *work)
 		list_del_init(&c->node);
 		end(c);
 	}
+	if (test_and_clear_bit(0, &line->reattached))
+		visit_circuits(line, ring_again);
 	refill(line);
 }
 
@@ -373,6 +408,21 @@ static void reset_orphans(struct sb_guest_line *line)
 	spin_unlock_bh(&line->lock);
 }
 
+/* A request that nobody answers ends some day */
+static void expire(struct sb_circuit *c)
+{
+	u32 word = sb_load(&c->entry->peer);
+
+	if (!READ_ONCE(c->asked) || READ_ONCE(c->state) != SB_CIRCUIT_BUSY ||
+	    time_before(jiffies, READ_ONCE(c->since) + SB_CONNECT_S * HZ))
+		return;
+	if (sb_word_generation(word) == c->generation &&
+	    sb_word_state(word) >= SB_PEER_OPEN)
+		return;
+	WRITE_ONCE(c->refused, ETIMEDOUT);
+	bell_owner(c);
+}
+
 void sb_pool_sweep(struct work_struct *work)
 {
 	struct sb_guest_line *line =
@@ -385,6 +435,7 @@ void sb_pool_sweep(struct work_struct *work)
 	if (!READ_ONCE(line->lost)) {
 		trim(line);
 		reset_orphans(line);
+		visit_circuits(line, expire);
 	}
 	queue_work(sb_workqueue, &line->work);
 	queue_delayed_work(sb_workqueue, &line->sweep, SB_SWEEP_S * HZ);
@@ -394,7 +445,6 @@ void sb_pool_sweep(struct work_struct *work)
 static void lose_one(struct sb_circuit *c)
 {
 	struct sb_guest_line *line = c->line;
-	struct sb_sock *sb;
 
 	spin_lock_bh(&line->lock);
 	c->lost = true;
@@ -408,22 +458,11 @@ static void lose_one(struct sb_circuit *c)
 	spin_unlock_bh(&line->lock);
 	sb_trunk_forget(c);
 	sb_accept_lost(c);
-	sb = rcu_dereference(c->end[SB_OWNER]);
-	if (sb)
-		sb_stream_bell(sb);
+	bell_owner(c);
 }
 
 /* The line is marked lost: nobody places a circuit on it any more */
 void sb_pool_lose(struct sb_guest_line *line)
 {
-	u32 entry, entries = line->tables * SB_ENTRIES_PER_PAGE;
-	struct sb_circuit *c;
-
-	for (entry = 0; entry < entries; entry++) {
-		rcu_read_lock();
-		c = sb_table_slot(line, entry);
-		if (c)
-			lose_one(c);
-		rcu_read_unlock();
-	}
+	visit_circuits(line, lose_one);
 }

@@ -74,6 +74,8 @@ void sb_stream_lie(struct sb_sock *sb, const char *what)
 	sb->own = closed_word(sb, SB_WORD_RESET);
 	sb_store_full(sb->word, sb->own);
 	sb_circuit_ring_locked(sb->circuit, sb->side);
+	/* whatever it says from now on does not count */
+	sb->seen |= SB_WORD_CLOSED;
 	sb_stream_fail(sb, EPROTO);
 }
 
@@ -127,7 +129,7 @@ static void sb_stream_connected(struct sb_sock *sb)
 	sk_wake_async(sk, SOCK_WAKE_IO, POLL_OUT);
 }
 
-/* The error that goes with the peer's CLOSED; 0 after an orderly end */
+/* The errno that goes with the peer's CLOSED, or 0 after an orderly end */
 static int peer_error(const struct sb_sock *sb, u32 word)
 {
 	const struct sb_entry *e = sb->circuit->entry;
@@ -136,15 +138,15 @@ static int peer_error(const struct sb_sock *sb, u32 word)
 	if (sb->side == SB_OWNER) {
 		error = sb_load(&e->error);
 		if (error >= MAX_ERRNO)
-			return EPROTO;
+			return -EPROTO;
 		if (!error && word & SB_WORD_RESET)
-			return ECONNRESET;
-		return error;
+			return -ECONNRESET;
+		return -(int)error;
 	}
 	if (!(word & SB_WORD_RESET))
 		return 0;
 	error = sb_load(&e->owner_error);
-	return error && error < MAX_ERRNO ? error : ECONNRESET;
+	return error && error < MAX_ERRNO ? -(int)error : -ECONNRESET;
 }
 
 static void take_fin(struct sb_sock *sb)
@@ -182,7 +184,7 @@ static void take_word(struct sb_sock *sb, u32 word)
 	    (sb_word_state(word) == SB_WORD_LIVE || !peer_error(sb, word)))
 		sb_stream_connected(sb);
 	if (sb_word_state(word) == SB_WORD_CLOSED)
-		sb_stream_fail(sb, peer_error(sb, word));
+		sb_stream_fail(sb, -peer_error(sb, word));
 	else if (word & SB_WORD_FIN)
 		take_fin(sb);
 }
@@ -306,9 +308,8 @@ void sb_stream_leave(struct sb_sock *sb, bool abort)
 	flags = abort ? closed_word(sb, SB_WORD_RESET)
 		      : sb->own | SB_WORD_FIN | SB_WORD_STOP;
 	if (c->pages)
-		c->used[sb->side] =
-			max(c->used[sb->side],
-			    min(sb->tx.size, sb->tx.produced));
+		c->used[sb->side] = max(c->used[sb->side],
+					min(sb->tx.size, sb->tx.produced));
 	sb->circuit = NULL;
 	sb_circuit_leave(c, sb->side, flags & (SB_WORD_STATE | SB_WORD_FLAGS));
 }

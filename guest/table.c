@@ -56,6 +56,7 @@ static int grow(struct sb_guest_line *line, u32 tables)
 	if (line->tables == tables) {
 		line->table[tables] = p;
 		line->directory->gref[tables] = p->gref;
+		/* the page is there for whoever sees the number */
 		smp_store_release(&line->tables, tables + 1);
 		sb_store(&line->header->table_pages, tables + 1);
 		p = NULL;
@@ -94,6 +95,7 @@ static bool slot_take(struct sb_guest_line *line, struct sb_circuit *c, u32 n)
 	c->entry = &p->table->entry[slot];
 	/* a new tenant of the entry never repeats a generation */
 	c->generation = sb_word_generation(c->entry->owner);
+	/* a bell that finds the circuit finds it whole */
 	smp_store_release(&p->slot[slot], c);
 	line->entry_hint = n + 1;
 	return true;
@@ -148,12 +150,19 @@ void sb_table_clear(struct sb_circuit *c)
 	spin_unlock_bh(&line->lock);
 }
 
+u32 sb_table_entries(struct sb_guest_line *line)
+{
+	/* pairs with grow() */
+	return smp_load_acquire(&line->tables) * SB_ENTRIES_PER_PAGE;
+}
+
 struct sb_circuit *sb_table_slot(struct sb_guest_line *line, u32 entry)
 {
 	struct sb_table_page *p;
 
-	if (entry >= smp_load_acquire(&line->tables) * SB_ENTRIES_PER_PAGE)
+	if (entry >= sb_table_entries(line))
 		return NULL;
 	p = line->table[entry / SB_ENTRIES_PER_PAGE];
+	/* pairs with slot_take() */
 	return smp_load_acquire(&p->slot[entry % SB_ENTRIES_PER_PAGE]);
 }

@@ -205,7 +205,7 @@ static u32 find_data(struct sb_sock *sb, u32 skip, size_t wanted)
 	if (held < skip + wanted || held == skip) {
 		held = sb_reader_available(&sb->rx);
 		if (held < 0) {
-			if (sb_word_state(sb->seen) != SB_WORD_CLOSED)
+			if (sb_word_state(sb->own) != SB_WORD_CLOSED)
 				sb_stream_lie(sb, "produced index");
 			return 0;
 		}
@@ -363,6 +363,7 @@ static void arm_for_watchers(struct sb_sock *sb)
 
 	if (!sb->circuit || !sb->circuit->pages || sb_reader_held(&sb->rx))
 		return;
+	/* who queues up after this looks at the ring after that */
 	if (!waitqueue_active(sk_sleep(sk)) && !sock_flag(sk, SOCK_FASYNC))
 		return;
 	if (sb_transfer_arm_read(sb, 1))
@@ -415,15 +416,16 @@ ssize_t sb_transfer_splice_read(struct socket *sock, loff_t *ppos,
 				struct pipe_inode_info *pipe, size_t bytes,
 				unsigned int flags)
 {
-	bool once = flags & SPLICE_F_NONBLOCK || sock->file->f_flags & O_NONBLOCK;
+	bool once =
+		flags & SPLICE_F_NONBLOCK || sock->file->f_flags & O_NONBLOCK;
 	struct msghdr msg = {};
 	int result;
 
 	if (*ppos)
 		return -ESPIPE;
 	iov_iter_pipe(&msg.msg_iter, ITER_DEST, pipe, bytes);
-	result = sb_transfer_receive(sock, &msg, bytes,
-				     once ? MSG_DONTWAIT : 0);
+	result =
+		sb_transfer_receive(sock, &msg, bytes, once ? MSG_DONTWAIT : 0);
 	if (result < 0)
 		pipe_discard_from(pipe, msg.msg_iter.start_head);
 	return result == -EFAULT ? -EAGAIN : result;

@@ -148,6 +148,7 @@ void sb_trunk_request(struct sb_circuit *c)
 {
 	spin_lock_bh(&trunk.lock);
 	c->asked = true;
+	c->since = jiffies;
 	if (list_empty(&c->request))
 		list_add_tail(&c->request, &trunk.pending);
 	flush();
