@@ -14,7 +14,10 @@
 #include "near.h"
 
 #define AT_ONCE 200
+/* Between machines each order to the far end takes its time */
+#define AT_ONCE_REMOTE 50
 #define CHURN 500
+#define CHURN_REMOTE 50
 #define PARALLEL 50
 
 static void descriptors(rlim_t wanted)
@@ -30,31 +33,33 @@ static void descriptors(rlim_t wanted)
 
 static void at_once(struct world *w)
 {
-	long port = far_ask(w, "listen %d", AT_ONCE);
+	int many = w->remote ? AT_ONCE_REMOTE : AT_ONCE;
+	long port = far_ask(w, "listen %d", many);
 	int fd[AT_ONCE];
 	int i;
 
 	descriptors(2 * AT_ONCE + 50);
-	for (i = 0; i < AT_ONCE; i++) {
+	for (i = 0; i < many; i++) {
 		fd[i] = near_connect(w, (unsigned int)port);
 		must_be(far_ask(w, "accept"), i);
 	}
-	for (i = 0; i < AT_ONCE; i++)
+	for (i = 0; i < many; i++)
 		near_send(fd[i], 100, (unsigned int)i);
-	for (i = AT_ONCE - 1; i >= 0; i--)
+	for (i = many - 1; i >= 0; i--)
 		far_ask(w, "recv %d 100 %d", i, i);
-	for (i = 0; i < AT_ONCE; i++)
+	for (i = 0; i < many; i++)
 		must_be(close(fd[i]), 0);
-	for (i = 0; i < AT_ONCE; i++)
+	for (i = 0; i < many; i++)
 		must_be(far_ask(w, "errno %d", i), 0);
 }
 
 static void one_after_other(struct world *w)
 {
+	int many = w->remote ? CHURN_REMOTE : CHURN;
 	long port = far_ask(w, "listen 16");
 	int i;
 
-	for (i = 0; i < CHURN; i++) {
+	for (i = 0; i < many; i++) {
 		int fd = near_connect(w, (unsigned int)port);
 
 		near_send(fd, 10, 1);
