@@ -4,12 +4,14 @@
  *
  * Starting runs through much of libc, NSS, libseccomp and libsystemd that
  * serving never touches again; the kernel maps their code generously and never
- * takes it back while there is memory. Code is clean and comes again from the
- * page cache when it runs: so it is let go once. Only code: read-only data of
- * a library may have been relocated, and would come back as it was before.
+ * takes it back while there is memory. The dynamic linker has read through
+ * every library's tables. What of that is clean comes again from the page
+ * cache when it is needed: so it is let go once. Not what was relocated: it
+ * would come back as it was before.
  */
 #include <fcntl.h>
 #include <malloc.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -17,12 +19,10 @@
 
 #include "services/common/memory.h"
 
-#define MAPS_BYTES 32768
-
 void memory_open(struct memory *m)
 {
 	m->statm = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-	m->maps = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+	m->maps = open("/proc/self/smaps", O_RDONLY | O_CLOEXEC);
 }
 
 uint64_t memory_resident_kib(const struct memory *m)
@@ -40,36 +40,44 @@ uint64_t memory_resident_kib(const struct memory *m)
 	return (uint64_t)resident * ((uint64_t)sysconf(_SC_PAGESIZE) / 1024);
 }
 
-/* "FROM-TO r-xp ... /PATH": code of a file, that nobody can have written to */
-static void let_go(const char *line)
+/**
+ * struct mapping - a part of smaps
+ * @from: first byte
+ * @to:   behind the last
+ * @file: of a file, and read-only
+ */
+struct mapping {
+	unsigned long from;
+	unsigned long to;
+	bool file;
+};
+
+/* "FROM-TO r-xp ... /PATH", then lines with its figures */
+static void look_at(struct mapping *m, const char *line)
 {
-	unsigned long from, to;
+	unsigned long kib;
 	char rights[5];
 
-	if (sscanf(line, "%lx-%lx %4s", &from, &to, rights) == 3 &&
-	    strcmp(rights, "r-xp") == 0 && strchr(line, '/'))
-		madvise((void *)from, to - from, MADV_DONTNEED);
+	if (sscanf(line, "%lx-%lx %4s", &m->from, &m->to, rights) == 3) {
+		m->file = strncmp(rights, "r-", 2) == 0 && strchr(line, '/');
+	} else if (sscanf(line, "Private_Dirty: %lu kB", &kib) == 1) {
+		if (m->file && !kib)
+			madvise((void *)m->from, m->to - m->from,
+				MADV_DONTNEED);
+		m->file = false;
+	}
 }
 
 void memory_trim(struct memory *m)
 {
-	char text[MAPS_BYTES], *line = text, *end;
-	size_t used = 0;
-	ssize_t bytes = 1;
+	FILE *f = m->maps < 0 ? NULL : fdopen(m->maps, "r");
+	struct mapping mapping = { 0, 0, false };
+	char line[512];
 
 	malloc_trim(0);
-	if (m->maps < 0)
-		return;
-	while (bytes > 0 && used < sizeof(text) - 1) {
-		bytes = read(m->maps, text + used, sizeof(text) - 1 - used);
-		if (bytes > 0)
-			used += (size_t)bytes;
-	}
-	close(m->maps);
+	while (f && fgets(line, sizeof(line), f))
+		look_at(&mapping, line);
+	if (f)
+		fclose(f);
 	m->maps = -1;
-	text[used] = 0;
-	for (; (end = strchr(line, '\n')); line = end + 1) {
-		*end = 0;
-		let_go(line);
-	}
 }

@@ -10,7 +10,7 @@
 /**
  * struct memory - what has to be open before confinement
  * @statm: /proc/self/statm
- * @maps:  /proc/self/maps
+ * @maps:  /proc/self/smaps
  */
 struct memory {
 	int statm;

@@ -436,7 +436,7 @@ static void pass_until_slow(unsigned int count)
 {
 	unsigned int tries;
 
-	for (tries = 0; tries < 100 && slow_seen() < count; tries++) {
+	for (tries = 0; tries < 500 && slow_seen() < count; tries++) {
 		usleep(20000);
 		pass_ms(MONITOR_REQUEST_MS);
 	}
