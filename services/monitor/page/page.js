@@ -100,7 +100,10 @@ function fillTable(id, rows) {
 }
 
 const GOOD = ["up", "connected", "open", "listening", "attached"];
-const BAD = ["away", "gone", "failed", "lost", "refused"];
+const BAD = ["away", "gone", "expelled", "failed", "lost", "refused"];
+
+/* The guest's driver has found the operator, and perhaps its proxy */
+const HERE = ["connected", "attached", "throttled"];
 
 function pillOf(state) {
 	if (GOOD.includes(state))
@@ -226,7 +229,7 @@ function showChart(status) {
 
 function showTiles(status) {
 	const up = status.services.filter((s) => s.state === "up").length;
-	const here = status.guests.filter((g) => g.state === "connected");
+	const here = status.guests.filter((g) => HERE.includes(g.state));
 	const now = status.history[status.history.length - 1] || [0, 0, 0];
 	const refused = status.refusals.reduce((n, r) => n + r.count, 0);
 	const errors = status.errors.reduce((n, r) => n + r.count, 0);
