@@ -298,7 +298,9 @@ static void take_proxy(struct guest *g)
 {
 	struct proxy *p = proxy_find(g->op, g->config->proxy);
 
-	if (g->line.proxy != p && g->line.proxy && g->line.state != LINE_NONE) {
+	/* of another proxy, or of the driver before this one, listed by now */
+	if (g->line.state != LINE_NONE &&
+	    (g->line.proxy != p || !g->trunk.taken_over)) {
 		proxy_detach(g->line.proxy, g->domain, OPERATOR_TCP_LINE);
 		guest_forget_all(g, true);
 		g->line.state = LINE_NONE;

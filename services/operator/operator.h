@@ -5,7 +5,8 @@
  *	guests.c	guests come, connect, leave: the hypervisor's news
  *	turns.c		whose turn it is to be looked at
  *	requests.c	what a guest asks on its trunk
- *	proxies.c	orders to proxies, reports from them, their comings
+ *	proxies.c	orders to proxies, and their comings
+ *	reports.c	what proxies report, and their lists
  *	answers.c	status, and the tool's requests
  *	main.c		the four steps
  *
@@ -243,6 +244,11 @@ int proxy_connect(struct guest *g, const struct sb_message *m,
 int proxy_listen(struct guest *g, const struct book_record *record);
 /* Is it only away for a moment, so that waiting makes sense? */
 bool proxy_may_return(const struct proxy *p);
+
+/* --- reports.c --- */
+
+/* Any report but hello, of a proxy that is there */
+void report_handle(struct proxy *p, const struct ipc_message *m);
 
 /* --- answers.c --- */
 

@@ -17,8 +17,8 @@ static bool ports_match(const struct config_connect *rule, uint16_t port)
 	return false;
 }
 
-static bool is_guests(const struct config *config,
-		      const struct sb_address *remote)
+static const struct config_guest *whose(const struct config *config,
+					const struct sb_address *remote)
 {
 	uint32_t i, j;
 
@@ -27,10 +27,10 @@ static bool is_guests(const struct config *config,
 
 		for (j = 0; j < g->addresses; j++) {
 			if (address_equal(&g->address[j].address, remote))
-				return true;
+				return g;
 		}
 	}
-	return false;
+	return NULL;
 }
 
 /* Only a rule for this very address means it */
@@ -38,7 +38,7 @@ static bool must_be_named(const struct config *config, const struct host *host,
 			  const struct sb_address *remote)
 {
 	return address_class(remote) || host_has(host, remote) ||
-	       is_guests(config, remote);
+	       whose(config, remote);
 }
 
 static bool names_it(const struct config_connect *rule,
@@ -106,6 +106,30 @@ int policy_publish(const struct config_guest *guest,
 		return EACCES;
 	*at = rule->at;
 	at->port = (uint16_t)(at->port + (local->port - rule->port.first));
+	return 0;
+}
+
+/* Listening on every address is listening on the loopback one */
+static void make_reachable(struct sb_address *at)
+{
+	if (!(address_class(at) & ADDRESS_UNSPECIFIED))
+		return;
+	if (at->family == SB_FAMILY_IPV4)
+		at->bytes[0] = 127;
+	at->bytes[at->family == SB_FAMILY_IPV4 ? 3 : 15] = 1;
+}
+
+int policy_route(const struct config *config, struct sb_address *remote)
+{
+	const struct config_guest *callee = whose(config, remote);
+	struct sb_address at;
+
+	if (!callee)
+		return 0;
+	if (policy_publish(callee, remote, &at))
+		return ECONNREFUSED;
+	make_reachable(&at);
+	*remote = at;
 	return 0;
 }
 

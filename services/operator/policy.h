@@ -24,6 +24,16 @@ int policy_connect(const struct config *config,
 		   const struct sb_address *remote);
 
 /**
+ * policy_route() - where does a connection that is allowed go?
+ * @remote: the address of a guest is replaced by the one of Dom0 at which
+ *          that guest publishes the port; any other stays as it is
+ *
+ * Return: 0, or an errno for the caller: ECONNREFUSED when the guest may not
+ * publish that port.
+ */
+int policy_route(const struct config *config, struct sb_address *remote);
+
+/**
  * policy_publish() - where does what @guest listens on appear?
  * @local: what it has bound: port, family; must not be port 0
  * @at:    address and port of Dom0

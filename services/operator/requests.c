@@ -166,6 +166,9 @@ static int handle_open(struct guest *g, const struct sb_message *m)
 		log_refusal(g, "connect to", &remote);
 		return refuse(g, m, (uint32_t)err, COUNT_REFUSED_POLICY);
 	}
+	err = policy_route(o->config, &remote);
+	if (err)
+		return refuse(g, m, (uint32_t)err, COUNT_REFUSED_POLICY);
 	if (circuits_full(g, m->entry))
 		return refuse(g, m, ENOBUFS, COUNT_REFUSED_LIMIT);
 	source = choose_source(g, m, remote.family);

@@ -210,6 +210,35 @@ START_TEST(a_guest_publishes_only_what_it_may)
 }
 END_TEST
 
+static const struct {
+	const char *to;
+	uint16_t port;
+	uint16_t verdict;
+	const char *at;
+	uint16_t at_port;
+} routes[] = {
+	{ "10.0.0.6", 81, 0, "192.0.2.1", 8081 },
+	{ "10.0.0.6", 443, 0, "127.0.0.1", 8443 },
+	{ "10.0.0.6", 444, ECONNREFUSED, "", 0 },
+	{ "10.0.0.5", 80, ECONNREFUSED, "", 0 },
+	{ "203.0.113.1", 444, 0, "203.0.113.1", 444 },
+};
+
+START_TEST(what_is_another_guests_goes_where_that_guest_publishes)
+{
+	char shown[ADDRESS_TEXT_BYTES];
+	struct sb_address a;
+
+	address_parse(&a, routes[_i].to);
+	a.port = routes[_i].port;
+	ck_assert_int_eq(policy_route(config, &a), routes[_i].verdict);
+	if (routes[_i].verdict)
+		return;
+	ck_assert_str_eq(address_text(&a, shown, sizeof(shown)), routes[_i].at);
+	ck_assert_uint_eq(a.port, routes[_i].at_port);
+}
+END_TEST
+
 START_TEST(ports_that_may_be_published_are_counted_off)
 {
 	const struct config_guest *g = config_find_guest(config, "host");
@@ -401,6 +430,9 @@ static Suite *policy_suite(void)
 		t, when_dom0s_addresses_are_unknown_nothing_wide_is_allowed);
 	tcase_add_loop_test(t, a_guest_publishes_only_what_it_may, 0,
 			    sizeof(publishes) / sizeof(publishes[0]));
+	tcase_add_loop_test(
+		t, what_is_another_guests_goes_where_that_guest_publishes, 0,
+		sizeof(routes) / sizeof(routes[0]));
 	tcase_add_test(t, ports_that_may_be_published_are_counted_off);
 	tcase_add_test(t, addresses_that_come_and_go_are_followed);
 	tcase_add_test(t, this_machines_loopback_is_found);
