@@ -76,7 +76,7 @@ check: ## everything: units, sanitizers, linters, the lab
 .PHONY: demo
 demo: ## boot the lab, two guests, real programs over circuits
 	$(Q)deploy/deps build lab
-	$(Q)deploy/lab/demo
+	$(Q)deploy/demo/run
 
 .PHONY: bench
 bench: ## measure circuits against the packet-switched path
