@@ -54,7 +54,8 @@ dom0_pull() {
 
 # dom0_logs FOLDER: what one wants to see when something failed.
 dom0_logs() {
-	local to=$1
+	local to=${1:-}
+	[ -n "$to" ] || die "logs needs a folder"
 	mkdir -p "$to"
 	cp "$lab_run"/{serial.log,qemu.log} "$to" 2>/dev/null || true
 	if ! machine_running || ! agent_answers; then
