@@ -61,11 +61,6 @@
 
 /* How long a request waits for a proxy that is away */
 #define LIMIT_PROXY_AWAY_MS 2000u
-/* Requests of one guest that wait so */
-#define LIMIT_PROXY_AWAY_REQUESTS 128u
-
-/* A line's attach must be answered within this */
-#define LIMIT_ATTACH_MS 5000u
 
 /* Status surveys and the tool */
 #define LIMIT_SURVEY_MS 500u

@@ -32,7 +32,7 @@ static const char config[] =
 
 static struct operator_stage stage;
 static struct guest *web, *db;
-static struct guest_line *web_line, *db_line;
+static struct guest_line *web_line;
 static struct ipc_message report;
 
 static void open_stage(void)
@@ -42,8 +42,6 @@ static void open_stage(void)
 
 static void close_stage(void)
 {
-	guest_line_free(web_line);
-	guest_line_free(db_line);
 	guest_free(web);
 	guest_free(db);
 	operator_stage_close(&stage);
@@ -58,7 +56,7 @@ static void web_up(void)
 static void db_up(void)
 {
 	db = stage_guest(&stage, "db", STAGE_IDENTITY_DB, 0);
-	db_line = stage_guest_up(&stage, db);
+	stage_guest_up(&stage, db);
 }
 
 static void send_request(struct guest *g, const struct sb_message *m)
@@ -320,7 +318,6 @@ START_TEST(a_domain_id_used_again_inherits_nothing)
 	guest_free(web);
 	usleep(50000);
 	web = stage_guest(&stage, "web", STAGE_IDENTITY_DB, domain);
-	guest_line_free(web_line);
 	web_line = stage_guest_up(&stage, web);
 	stage_order_none(&stage, 100);
 }
@@ -329,7 +326,7 @@ END_TEST
 static void vanish_after(int step)
 {
 	struct guest *g = stage_guest(&stage, "web", STAGE_IDENTITY_WEB, 0);
-	struct guest_line *l = NULL;
+	struct guest_line *l;
 	struct sb_message m;
 
 	if (step >= 1)
@@ -349,7 +346,6 @@ static void vanish_after(int step)
 	while (step >= 7 && stage_order_next(&stage, STAGE_TIMEOUT_MS)->type !=
 				    IPC_ORDER_ATTACH)
 		;
-	guest_line_free(l);
 	guest_free(g);
 }
 
@@ -431,7 +427,7 @@ START_TEST(a_request_waits_a_moment_for_a_proxy_that_is_away)
 END_TEST
 
 /* What a proxy of the operator before answers to `list` */
-static void list_web(uint32_t listener)
+static void report_web_line(uint32_t listener, uint32_t gref, uint32_t port)
 {
 	report.type = IPC_REPORT_LISTENING;
 	report.listen.guest = web->domain;
@@ -445,8 +441,8 @@ static void list_web(uint32_t listener)
 	report.type = IPC_REPORT_LISTING;
 	report.listing.guest = web->domain;
 	strcpy(report.listing.identity, STAGE_IDENTITY_WEB);
-	report.listing.gref = web_line->header_gref;
-	report.listing.port = web_line->channel.port;
+	report.listing.gref = gref;
+	report.listing.port = port;
 	report.listing.count = 2;
 	report.listing.circuit[0].entry = 3;
 	report.listing.circuit[0].generation = 7;
@@ -482,7 +478,7 @@ START_TEST(another_operator_takes_over_what_there_is)
 		usleep(5000);
 	ck_assert_uint_ne(sb_load(&web->trunk.page->peer_epoch), epoch);
 	stage_hello(&stage, 1);
-	list_web(4);
+	report_web_line(4, web_line->header_gref, web_line->channel.port);
 	stage_trunk_expect(web, SB_MESSAGE_LINE_WANTED, &m);
 	ck_assert_int_eq(guest_request_line_ready(web_line), 0);
 	/* refused, for lack of a line, or ordered: both are answers */
@@ -495,6 +491,36 @@ START_TEST(another_operator_takes_over_what_there_is)
 	usleep(50000);
 	send_request(db, &l);
 	stage_order_expect(&stage, IPC_ORDER_LISTEN);
+}
+END_TEST
+
+START_TEST(a_line_of_a_driver_that_is_gone_is_not_taken_over)
+{
+	struct sb_message m = stage_open_message(3, 7, "192.0.2.1", 80);
+	uint32_t domain;
+
+	web_up();
+	domain = web->domain;
+	stage_operator_kill(&stage);
+	/* the driver is loaded anew while nobody looks */
+	guest_free(web);
+	web = stage_guest(&stage, "web", STAGE_IDENTITY_WEB, domain);
+	stage_operator_start(&stage);
+	stage_hello(&stage, 1);
+	report_web_line(4, 1, 1);
+	ck_assert_int_eq(guest_trunk_connect(web, STAGE_TIMEOUT_MS), 0);
+	stage_report(&stage, &report);
+	web_line = guest_line_new(web, 0, SB_LINE_TCP, 0);
+	ck_assert_int_eq(guest_request_line_ready(web_line), 0);
+	while (stage_order_next(&stage, STAGE_TIMEOUT_MS)->type !=
+	       IPC_ORDER_ATTACH)
+		;
+	report.type = IPC_REPORT_ATTACHED;
+	report.line.guest = domain;
+	report.line.line = 0;
+	stage_report(&stage, &report);
+	send_request(web, &m);
+	expect_open(domain, 3, 7);
 }
 END_TEST
 
@@ -781,6 +807,7 @@ static Suite *operator_suite(void)
 	tcase_add_test(t, another_proxy_process_gets_lines_and_listeners_again);
 	tcase_add_test(t, a_request_waits_a_moment_for_a_proxy_that_is_away);
 	tcase_add_test(t, another_operator_takes_over_what_there_is);
+	tcase_add_test(t, a_line_of_a_driver_that_is_gone_is_not_taken_over);
 	tcase_add_test(t, a_malformed_request_is_answered_and_counted);
 	tcase_add_test(t,
 		       a_guest_that_goes_on_lying_is_expelled_and_nobody_else);
