@@ -54,7 +54,12 @@ need_running() {
 qmp() {
 	local line answers=0 status=0
 	coproc QMP { socat - "UNIX-CONNECT:$lab_run/qmp.sock" 2>&1; }
-	local from=${QMP[0]} to=${QMP[1]}
+	# Bash forgets these as soon as socat ends, which "quit" makes it do.
+	local from=${QMP[0]:-} to=${QMP[1]:-} pid=${QMP_PID:-}
+	if [ -z "$from" ] || [ -z "$to" ] || [ -z "$pid" ]; then
+		echo "QEMU's monitor does not answer" >&2
+		return 1
+	fi
 	printf '%s\n' '{"execute":"qmp_capabilities"}' \
 		'{"execute":"human-monitor-command","arguments":{"command-line":"'"$1"'"}}' >&"$to"
 	while [ $answers -lt 2 ] && read -r line <&"$from"; do
@@ -71,9 +76,9 @@ qmp() {
 			;;
 		esac
 	done
-	exec {to}>&-
-	kill "$QMP_PID" 2>/dev/null || true
-	wait "$QMP_PID" 2>/dev/null || true
+	exec {to}>&- || true
+	kill "$pid" 2>/dev/null || true
+	wait "$pid" 2>/dev/null || true
 	return $status
 }
 
