@@ -30,9 +30,8 @@ static const char *party_names(unsigned int parties)
 	for (i = 0; i < 4; i++) {
 		if (!(parties & 1u << i))
 			continue;
-		if (to[0])
-			strcat(to, ", ");
-		strcat(to, names[i]);
+		snprintf(to + strlen(to), sizeof(text[0]) - strlen(to), "%s%s",
+			 to[0] ? ", " : "", names[i]);
 	}
 	return to;
 }
@@ -46,28 +45,25 @@ static void heading(char *to, unsigned int type)
 		 party_names(d->receiver), d->bytes_max);
 }
 
-static void tuple_names(char *to, const struct ipc_rows *rows)
+static void tuple_names(char *to, size_t size, const struct ipc_rows *rows)
 {
 	uint32_t i;
 
 	to[0] = 0;
-	for (i = 0; i < rows->fields; i++) {
-		char one[64];
-
-		snprintf(one, sizeof(one), "%s`%s` %lu to %lu", i ? ", " : "",
-			 rows->field[i].key, (unsigned long)rows->field[i].min,
+	for (i = 0; i < rows->fields; i++)
+		snprintf(to + strlen(to), size - strlen(to),
+			 "%s`%s` %lu to %lu", i ? ", " : "", rows->field[i].key,
+			 (unsigned long)rows->field[i].min,
 			 (unsigned long)rows->field[i].max);
-		strcat(to, one);
-	}
 }
 
 static void kind_text(char *to, const struct ipc_field *f)
 {
-	char names[192];
+	char names[160];
 
 	switch (f->kind) {
 	case IPC_BOOL:
-		strcpy(to, "true or false");
+		snprintf(to, KIND_BYTES, "true or false");
 		break;
 	case IPC_NAME:
 	case IPC_TEXT:
@@ -76,17 +72,18 @@ static void kind_text(char *to, const struct ipc_field *f)
 			 (unsigned long)f->min, f->size - 1);
 		break;
 	case IPC_IDENTITY:
-		strcpy(to, f->min ? "UUID" : "UUID or empty");
+		snprintf(to, KIND_BYTES, "%s",
+			 f->min ? "UUID" : "UUID or empty");
 		break;
 	case IPC_ADDRESS:
-		strcpy(to, "address");
+		snprintf(to, KIND_BYTES, "address");
 		break;
 	case IPC_TEXTS:
 		snprintf(to, KIND_BYTES, "list of at most %u texts",
 			 f->rows->max);
 		break;
 	case IPC_TUPLES:
-		tuple_names(names, f->rows);
+		tuple_names(names, sizeof(names), f->rows);
 		snprintf(to, KIND_BYTES, "list of at most %u lists: %s",
 			 f->rows->max, names);
 		break;
