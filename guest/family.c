@@ -77,8 +77,10 @@ void sb_sock_for_each(void (*visit)(struct sb_sock *sb, void *arg), void *arg)
 	struct sb_sock *sb;
 
 	spin_lock_bh(&all_lock);
+	/* closed ones only wait for RCU */
 	hlist_for_each_entry(sb, &all_socks, all_node)
-		visit(sb, arg);
+		if (!test_bit(SB_SOCK_CLOSED, &sb->flags))
+			visit(sb, arg);
 	spin_unlock_bh(&all_lock);
 }
 
@@ -117,6 +119,7 @@ static int control_release(struct socket *sock)
 
 	if (!sk)
 		return 0;
+	set_bit(SB_SOCK_CLOSED, &sb_sk(sk)->flags);
 	sock->sk = NULL;
 	sock_orphan(sk);
 	sock_put(sk);

@@ -10,11 +10,11 @@
 /* Both areas of the few large ones of a line: 256 KiB each, 129 pages */
 #define SB_LARGE_ORDER 6u
 /* How many of these: at most, at least, and at most this part of the memory */
-#define SB_LARGE_MAX 16u
-#define SB_LARGE_MIN 2u
-#define SB_LARGE_SHARE 64u
+#define SB_LARGE_MAX 32u
+#define SB_LARGE_MIN 4u
+#define SB_LARGE_SHARE 32u
 /* Large ones that are left for connect() when a listener posts circuits */
-#define SB_LARGE_KEPT 1u
+#define SB_LARGE_KEPT 2u
 
 /* Ready circuits a line keeps: at least, at most; the target doubles when the
  * pool ran dry and halves in every idle period

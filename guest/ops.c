@@ -217,6 +217,7 @@ static int stream_release(struct socket *sock)
 	sb_stream_state(sk, TCP_CLOSE);
 	WRITE_ONCE(sk->sk_shutdown, SHUTDOWN_MASK);
 	release_sock(sk);
+	set_bit(SB_SOCK_CLOSED, &sb_sk(sk)->flags);
 	sock->sk = NULL;
 	sock_orphan(sk);
 	sock_put(sk);

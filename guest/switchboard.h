@@ -98,6 +98,7 @@ enum {
 	SB_SOCK_LISTENS, /* takes connections from the port table */
 	SB_SOCK_CONTROL, /* a datagram socket that only does ioctls */
 	SB_SOCK_AUTOPORT, /* the port was chosen by us */
+	SB_SOCK_CLOSED, /* by the program: only memory that waits to be freed */
 	SB_SOCK_ASKS, /* waits for an answer about its socket */
 };
 
