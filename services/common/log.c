@@ -72,8 +72,9 @@ static void write_journal(enum log_level level, uint32_t domain,
 	sd_journal_sendv(field, fields);
 }
 
-static void write_line(enum log_level level, uint32_t domain, const char *guest,
-		       const char *format, va_list arguments)
+__attribute__((format(printf, 4, 0))) static void
+write_line(enum log_level level, uint32_t domain, const char *guest,
+	   const char *format, va_list arguments)
 {
 	char raw[LINE_BYTES], line[LINE_BYTES], about[96] = "";
 	int bytes;

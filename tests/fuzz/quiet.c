@@ -11,7 +11,8 @@
 
 #include "services/common/log.h"
 
-static void format_only(const char *format, va_list arguments)
+__attribute__((format(printf, 1, 0))) static void
+format_only(const char *format, va_list arguments)
 {
 	char line[512];
 
