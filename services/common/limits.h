@@ -37,7 +37,7 @@
 #define LIMIT_TRUNK_BURST 32u
 #define LIMIT_LINE_BURST 256u
 /* Bytes moved at once, each way, by one look at a circuit */
-#define LIMIT_SPAN_BYTES (256u * 1024u)
+#define LIMIT_SPAN_BYTES 262144u
 /* Connections accepted by one look at a listener */
 #define LIMIT_ACCEPT_BURST 16u
 /* Backlog of a listener, whatever the guest asks for */

@@ -140,7 +140,7 @@ void proxy_starve(struct proxy *p)
 int proxy_channel_add(struct proxy *p, int channel, struct line *l)
 {
 	unsigned int max = p->channels_max;
-	struct line **grown;
+	struct proxy_channel *grown;
 
 	if ((unsigned int)channel >= max) {
 		max = channel + 64;
@@ -152,13 +152,13 @@ int proxy_channel_add(struct proxy *p, int channel, struct line *l)
 		p->by_channel = grown;
 		p->channels_max = max;
 	}
-	p->by_channel[channel] = l;
+	p->by_channel[channel].line = l;
 	return 0;
 }
 
 void proxy_channel_remove(struct proxy *p, int channel)
 {
-	p->by_channel[channel] = NULL;
+	p->by_channel[channel].line = NULL;
 }
 
 static void channels_ready(struct loop_watch *watch, uint32_t events)
@@ -172,7 +172,7 @@ static void channels_ready(struct loop_watch *watch, uint32_t events)
 		if (channel < 0)
 			return;
 		l = (unsigned int)channel < p->channels_max
-			    ? p->by_channel[channel]
+			    ? p->by_channel[channel].line
 			    : NULL;
 		p->count[PROXY_EVENTS]++;
 		if (l)

@@ -52,6 +52,14 @@ extern const char *const proxy_count_name[PROXY_COUNTS];
 #define PROXY_BUCKETS 64u
 
 /**
+ * struct proxy_channel - an event channel
+ * @line: whose it is, or NULL
+ */
+struct proxy_channel {
+	struct line *line;
+};
+
+/**
  * struct proxy - the process
  * @service:  loop, status, events
  * @operator: orders come, reports go
@@ -77,7 +85,7 @@ struct proxy {
 	struct loop_watch channels;
 	struct line *line[PROXY_BUCKETS];
 	unsigned int lines;
-	struct line **by_channel;
+	struct proxy_channel *by_channel;
 	unsigned int channels_max;
 	struct line *first;
 	struct line **last;

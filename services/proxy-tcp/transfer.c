@@ -29,7 +29,7 @@ static uint8_t *tx_area(const struct circuit *c)
 
 static uint8_t *rx_area(const struct circuit *c)
 {
-	return c->base + SB_PAGE_BYTES + sb_area_bytes(c->order);
+	return tx_area(c) + sb_area_bytes(c->order);
 }
 
 /* @count bytes of a ring from @offset on, in one or two pieces */
@@ -217,6 +217,14 @@ static void finish(struct circuit *c)
 	circuit_end(c, c->error, c->error ? SB_WORD_RESET : 0);
 }
 
+/* Both ways are at their end, or one broke and all that came is delivered */
+static bool is_over(const struct circuit *c, bool closing)
+{
+	if (c->in_done && c->error)
+		return true;
+	return c->out_done && (c->in_done || closing);
+}
+
 void transfer_run(struct circuit *c, uint32_t owner)
 {
 	bool closing = owner & SB_WORD_FIN && owner & SB_WORD_STOP;
@@ -236,9 +244,7 @@ void transfer_run(struct circuit *c, uint32_t owner)
 		left = -EPROTO;
 	if (left < 0)
 		circuit_end_liar(c, "a ring index that cannot be");
-	else if ((c->in_done || closing) && c->out_done)
-		finish(c);
-	else if (c->in_done && c->error)
+	else if (is_over(c, closing))
 		finish(c);
 	else if (c->in_done && !in_was_done)
 		circuit_publish(c, SB_WORD_FIN);

@@ -93,7 +93,8 @@ void broker_guest_unmap(struct broker_guest *g, uint32_t gref)
 {
 	if (gref < LOCAL_GRANTS && g->mappings[gref] &&
 	    --g->mappings[gref] == 0)
-		__atomic_fetch_and(&g->table[gref].flags, ~LOCAL_GRANT_IN_USE,
+		__atomic_fetch_and(&g->table[gref].flags,
+				   (uint16_t)~LOCAL_GRANT_IN_USE,
 				   __ATOMIC_SEQ_CST);
 }
 

@@ -45,7 +45,7 @@ static int read_within(int fd, void *bytes, size_t count)
 START_TEST(request_and_answer)
 {
 	char text[32] = { 0 };
-	int fd;
+	int fd = -1;
 	struct guest_circuit *c = stage_connection(&stage, line, 2, &fd);
 
 	for (int round = 0; round < 100; round++) {
@@ -62,7 +62,7 @@ END_TEST
 
 START_TEST(addresses_are_those_of_the_socket)
 {
-	struct sockaddr_in sa;
+	struct sockaddr_in sa = { 0 };
 	socklen_t length = sizeof(sa);
 	int fd;
 	struct guest_circuit *c = stage_connection(&stage, line, 2, &fd);
@@ -126,7 +126,8 @@ static int black_hole(uint16_t *port)
 	for (int i = 0; i < 3; i++) {
 		int filler = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
 
-		connect(filler, (struct sockaddr *)&sa, sizeof(sa));
+		ck_assert(connect(filler, (struct sockaddr *)&sa, sizeof(sa)) ||
+			  filler);
 	}
 	usleep(50000);
 	return fd;

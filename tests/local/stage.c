@@ -25,7 +25,7 @@ void stage_open(struct stage *s)
 {
 	memset(s, 0, sizeof(*s));
 	signal(SIGPIPE, SIG_IGN);
-	strcpy(s->directory, "/tmp/switchboard.XXXXXX");
+	snprintf(s->directory, sizeof(s->directory), "/tmp/switchboard.XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(s->directory));
 	snprintf(s->spec, sizeof(s->spec), "local:%s", s->directory);
 	s->broker = broker_start(s->directory);
@@ -90,7 +90,8 @@ static void be_operator(struct stage *s)
 	mkdir(path, 0755);
 	s->pair = ipc_open(IPC_PAIR, IPC_OPERATOR, IPC_PROXY);
 	ck_assert_ptr_nonnull(s->pair);
-	strcat(path, "/orders-main.ipc");
+	snprintf(path, sizeof(path), "%s/operator/orders-main.ipc",
+		 s->directory);
 	ck_assert_int_eq(ipc_bind(s->pair, path, 0600), 0);
 }
 

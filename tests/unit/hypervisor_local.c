@@ -25,6 +25,11 @@ static struct broker *broker;
 static struct guest *guest;
 static struct hypervisor *port;
 
+static void put(void *page, const char *text)
+{
+	memcpy(page, text, strlen(text) + 1);
+}
+
 static struct guest *new_guest(uint32_t domain)
 {
 	struct guest_options o = { .name = "alpha",
@@ -38,7 +43,6 @@ static struct guest *new_guest(uint32_t domain)
 
 static void setup(void)
 {
-	strcpy(directory + strlen(directory) - 6, "XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(directory));
 	snprintf(spec, sizeof(spec), "local:%s", directory);
 	broker = broker_start(directory);
@@ -91,15 +95,15 @@ START_TEST(pages_of_several_grants_lie_in_a_row)
 	gref[0] = guest_grant(guest, frame + 3, 0);
 	gref[1] = guest_grant(guest, frame, 0);
 	gref[2] = guest_grant(guest, frame + 1, 0);
-	strcpy(guest_page(guest, frame + 3), "three");
-	strcpy(guest_page(guest, frame), "zero");
-	strcpy(guest_page(guest, frame + 1), "one");
+	put(guest_page(guest, frame + 3), "three");
+	put(guest_page(guest, frame), "zero");
+	put(guest_page(guest, frame + 1), "one");
 	mapped = hypervisor_map(port, guest->domain, gref, 3);
 	ck_assert_ptr_nonnull(mapped);
 	ck_assert_str_eq(mapped, "three");
 	ck_assert_str_eq(mapped + 4096, "zero");
 	ck_assert_str_eq(mapped + 8192, "one");
-	strcpy(mapped + 8192, "written");
+	put(mapped + 8192, "written");
 	ck_assert_str_eq(guest_page(guest, frame + 1), "written");
 	ck_assert_int_eq(hypervisor_unmap(port, mapped, 3), 0);
 }
@@ -206,7 +210,7 @@ static void service_that_dies(uint32_t gref, uint32_t event_port)
 		char *page = hypervisor_map(h, guest->domain, &gref, 1);
 
 		if (page && hypervisor_bind(h, guest->domain, event_port) >= 0)
-			strcpy(page, "first");
+			put(page, "first");
 		_exit(0);
 	}
 	ck_assert_int_eq(waitpid(child, &status, 0), child);
@@ -284,7 +288,7 @@ START_TEST(mappings_of_a_dead_guest_stay_valid)
 
 	ck_assert_ptr_nonnull(page);
 	guest_free(guest);
-	strcpy(page, "still there");
+	put(page, "still there");
 	guest = NULL;
 	while (next_news().change != HYPERVISOR_GUEST_GONE)
 		;
