@@ -35,7 +35,7 @@ void stage_operator_start(struct operator_stage *s)
 				   "--run-dir",
 				   s->base.directory,
 				   "--user",
-				   "root",
+				   "nobody",
 				   NULL };
 
 	s->operator_process = stage_run(argument[0], argument);
@@ -96,6 +96,8 @@ void operator_stage_open(struct operator_stage *s, const char *config)
 {
 	memset(s, 0, sizeof(*s));
 	stage_open(&s->base);
+	/* another user, when we are root, reads the configuration again */
+	chmod(s->base.directory, 0755);
 	snprintf(s->config, sizeof(s->config), "%s/switchboard.json",
 		 s->base.directory);
 	stage_write_config(s, config);
