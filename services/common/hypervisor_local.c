@@ -296,10 +296,15 @@ static int notify(struct hypervisor *h, int channel)
 static int pending(struct hypervisor *h)
 {
 	struct local *l = local_of(h);
+	bool all_taken = l->events && l->events < (int)HYPERVISOR_BATCH;
 	struct channel *c;
 
 	if (l->next == l->events) {
 		l->next = 0;
+		l->events = 0;
+		/* a wait that did not fill the buffer took all there was */
+		if (all_taken)
+			return -EAGAIN;
 		l->events = epoll_wait(l->set, l->event, HYPERVISOR_BATCH, 0);
 		if (l->events < 0)
 			l->events = 0;

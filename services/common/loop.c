@@ -9,11 +9,15 @@
 
 #include "services/common/loop.h"
 
+/*
+ * The coarse clock, some milliseconds behind: it is memory that the kernel
+ * shares, while a PV Dom0 has to enter the kernel for the fine one, every turn
+ */
 static void renew_clock(struct loop *loop)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
 	loop->now_ms =
 		(uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }

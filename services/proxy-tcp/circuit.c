@@ -37,6 +37,7 @@ void circuit_begin(struct circuit *c, uint32_t generation,
 	c->out_done = false;
 	c->in_done = false;
 	c->error = 0;
+	c->last_in = 0;
 	/* another number than the one in the entry: to be applied */
 	c->options_seq = sb_load(&c->shared->options_seq) - 1;
 	c->info_seq = sb_load(&c->shared->info_ack);

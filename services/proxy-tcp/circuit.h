@@ -48,6 +48,7 @@ enum circuit_phase {
  * @error:      errno that a send met, to be told when reading has ended
  * @options_seq: as applied
  * @info_seq:   as answered
+ * @last_in:    bytes that the socket gave last time
  * @base:       index page, then tx, then rx; the guest's
  * @tx:         ring from the guest
  * @rx:         ring to the guest
@@ -85,6 +86,7 @@ struct circuit {
 	int error;
 	uint32_t options_seq;
 	uint32_t info_seq;
+	uint32_t last_in;
 	uint8_t *base;
 	struct sb_reader tx;
 	struct sb_writer rx;

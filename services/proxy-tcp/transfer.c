@@ -152,11 +152,18 @@ static void note_rest(struct circuit *c, ssize_t got, uint32_t wanted)
 static void receive_some(struct circuit *c, uint32_t room)
 {
 	uint32_t count = room < LIMIT_SPAN_BYTES ? room : LIMIT_SPAN_BYTES;
+	uint32_t run = sb_writer_run(&c->rx);
 	struct iovec piece[2];
-	int pieces = make_pieces(piece, rx_area(c), sb_writer_offset(&c->rx),
-				 sb_writer_run(&c->rx), count);
-	ssize_t got = receive_pieces(c->watch.fd, piece, pieces);
+	ssize_t got;
+	int pieces;
 
+	/* messages as small as the last one need no second piece */
+	if (count > run && c->last_in < run)
+		count = run;
+	pieces = make_pieces(piece, rx_area(c), sb_writer_offset(&c->rx), run,
+			     count);
+	got = receive_pieces(c->watch.fd, piece, pieces);
+	c->last_in = got > 0 ? got : 0;
 	if (got > 0)
 		received(c, got);
 	else if (got == 0)
