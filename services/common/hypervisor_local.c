@@ -321,6 +321,8 @@ static int pending(struct hypervisor *h)
 		}
 		c->missed = true;
 	}
+	l->next = 0;
+	l->events = 0;
 	return -EAGAIN;
 }
 
