@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 # The contract: rings, doorbells, words, and its specification
 CONTRACT_TESTS := ring_basic ring_model ring_threads ring_hostile \
 	doorbell_rings doorbell_threads protocol_words protocol_litmus \
