@@ -9,13 +9,13 @@
  * clock is an argument, so all of it is tested without one.
  *
  * Times are milliseconds of a monotonic clock. What a service may make the
- * book hold is bounded by services/monitor/limits.h.
+ * book hold is bounded by services/common/limits.h.
  */
 #ifndef MONITOR_BOOK_H
 #define MONITOR_BOOK_H
 
 #include "ipc/messages.h"
-#include "services/monitor/limits.h"
+#include "services/common/limits.h"
 
 enum book_state {
 	BOOK_NEVER, /* has not answered since the monitor started */
