@@ -22,3 +22,10 @@ $(foreach t,$(PROXY_TESTS),$(eval $(t)_SOURCES := tests/local/$(t).c \
 	$(LOCAL_STAGE_SOURCES)))
 $(foreach t,$(PROXY_TESTS),$(eval $(t)_PACKAGES := check $(IPC_PACKAGES)))
 $(PROXY_TESTS:%=$(BUILD)/bin/%): | $(BUILD)/bin/switchboard-proxy-tcp
+
+# With the real operator
+TESTS += whole_path
+whole_path_SOURCES := tests/local/whole_path.c $(LOCAL_STAGE_SOURCES)
+whole_path_PACKAGES := check $(IPC_PACKAGES)
+$(BUILD)/bin/whole_path: | $(addprefix $(BUILD)/bin/,switchboard-proxy-tcp \
+	switchboard-operator)
