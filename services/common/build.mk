@@ -5,3 +5,8 @@ COMMON_SOURCES := $(addprefix services/common/,counters.c endpoint.c log.c \
 COMMON_PACKAGES := libsystemd libseccomp libcap $(IPC_PACKAGES)
 HYPERVISOR_SOURCES := $(sort $(wildcard services/common/hypervisor*.c))
 HYPERVISOR_PACKAGES := xengnttab xenevtchn xenstore
+
+TESTS += common_loop
+common_loop_SOURCES := tests/unit/common_loop.c \
+	$(addprefix services/common/,log.c loop.c)
+common_loop_PACKAGES := check libsystemd
