@@ -183,7 +183,7 @@ START_TEST(what_a_guest_wrote_is_made_harmless)
 
 	ck_assert_str_eq(log_text(text, sizeof(text), "plain", 5), "plain");
 	ck_assert_str_eq(log_text(text, sizeof(text), "a\nb\x1b[2J\\\0\xff",
-				  11),
+				  10),
 			 "a\\x0ab\\x1b[2J\\x5c\\x00\\xff");
 	ck_assert_str_eq(log_text(text, sizeof(text), NULL, 0), "");
 	/* cut between two, never within one */
