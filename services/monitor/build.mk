@@ -19,7 +19,7 @@ monitor_report_SOURCES := tests/unit/monitor_report.c $(MONITOR_BOOK) \
 	$(MONITOR_REPORT)
 monitor_report_PACKAGES := check jansson
 monitor_http_SOURCES := tests/unit/monitor_http.c services/common/loop.c \
-	$(MONITOR_HTTP)
+	services/common/address.c $(MONITOR_HTTP)
 monitor_http_PACKAGES := check libmicrohttpd
 monitor_services_SOURCES := tests/unit/monitor_services.c \
 	services/monitor/watch.c $(MONITOR_BOOK) $(COMMON_SOURCES)

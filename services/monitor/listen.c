@@ -2,47 +2,41 @@
 /*
  * listen.c - the monitor's listening socket, made before confinement
  */
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
+#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "services/common/address.h"
 #include "services/monitor/server.h"
 
-static int parse(const char *text, struct sockaddr_storage *address,
+/* "ADDRESS:PORT", an IPv6 address in brackets */
+static int parse(const char *text, struct sockaddr_storage *to,
 		 socklen_t *bytes)
 {
-	struct sockaddr_in6 *six = (struct sockaddr_in6 *)address;
-	struct sockaddr_in *four = (struct sockaddr_in *)address;
 	const char *colon = strrchr(text, ':');
-	char host[INET6_ADDRSTRLEN + 2] = "";
+	bool brackets =
+		colon && colon > text && *text == '[' && colon[-1] == ']';
+	char host[ADDRESS_TEXT_BYTES];
+	struct sb_address address;
 	unsigned long port;
 	char *end;
 
-	if (!colon || (size_t)(colon - text) >= sizeof(host))
+	if (!colon || colon - text >= (ptrdiff_t)sizeof(host))
 		return -EINVAL;
-	memcpy(host, text, (size_t)(colon - text));
+	snprintf(host, sizeof(host), "%.*s", (int)(colon - text) - 2 * brackets,
+		 text + brackets);
 	port = strtoul(colon + 1, &end, 10);
-	if (colon[1] < '0' || colon[1] > '9' || *end || port > 65535)
+	if (colon[1] < '0' || colon[1] > '9' || *end || port > UINT16_MAX ||
+	    address_parse(&address, host) < 0 ||
+	    (address.family == SB_FAMILY_IPV6) != brackets)
 		return -EINVAL;
-	memset(address, 0, sizeof(*address));
-	if (inet_pton(AF_INET, host, &four->sin_addr) == 1) {
-		four->sin_family = AF_INET;
-		four->sin_port = htons((uint16_t)port);
-		*bytes = sizeof(*four);
-		return 0;
-	}
-	if (host[0] != '[' || colon[-1] != ']')
-		return -EINVAL;
-	host[colon - text - 1] = 0;
-	six->sin6_family = AF_INET6;
-	six->sin6_port = htons((uint16_t)port);
-	*bytes = sizeof(*six);
-	return inet_pton(AF_INET6, host + 1, &six->sin6_addr) == 1 ? 0
-								   : -EINVAL;
+	address.port = (uint16_t)port;
+	*bytes = address_to_sockaddr(&address, to);
+	return 0;
 }
 
 int server_listen(const char *text)

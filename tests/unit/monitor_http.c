@@ -535,6 +535,7 @@ START_TEST(addresses_to_listen_on_are_checked)
 					   "1.2.3.4:65536",
 					   "1.2.3.4:-1",
 					   "[::1:80",
+					   "[1.2.3.4]:80",
 					   "1.2.3.4: 80" };
 	size_t i;
 	int fd;
