@@ -293,6 +293,18 @@ static int notify(struct hypervisor *h, int channel)
 	return 0;
 }
 
+/*
+ * One event while it is masked is noted, further ones are not even heard. A
+ * channel that is heard again is told at once to have been rung.
+ */
+static void set_heard(struct local *l, int channel, bool heard)
+{
+	struct epoll_event event = { .events = heard ? EPOLLIN | EPOLLET : 0,
+				     .data.u32 = channel };
+
+	epoll_ctl(l->set, EPOLL_CTL_MOD, l->channel[channel].wait, &event);
+}
+
 static int pending(struct hypervisor *h)
 {
 	struct local *l = local_of(h);
@@ -320,6 +332,7 @@ static int pending(struct hypervisor *h)
 			return channel;
 		}
 		c->missed = true;
+		set_heard(l, channel, false);
 	}
 	l->next = 0;
 	l->events = 0;
@@ -338,7 +351,7 @@ static int unmask_all(struct hypervisor *h, const int *channel,
 			return -ENOTCONN;
 		c->masked = false;
 		if (c->missed)
-			kick(c->wait);
+			set_heard(l, channel[i], true);
 		c->missed = false;
 	}
 	return 0;

@@ -71,6 +71,7 @@ static void cannot_send(struct circuit *c, int error)
 {
 	c->error = error;
 	c->out_done = true;
+	c->hung_up = true;
 	c->readable = true;
 	circuit_publish(c, SB_WORD_STOP);
 }

@@ -29,3 +29,8 @@ whole_path_SOURCES := tests/local/whole_path.c $(LOCAL_STAGE_SOURCES)
 whole_path_PACKAGES := check $(IPC_PACKAGES)
 $(BUILD)/bin/whole_path: | $(addprefix $(BUILD)/bin/,switchboard-proxy-tcp \
 	switchboard-operator)
+
+# A part of the proxy alone
+TESTS += proxy_transfer
+proxy_transfer_SOURCES := tests/unit/proxy_transfer.c services/proxy-tcp/transfer.c
+proxy_transfer_PACKAGES := check
