@@ -4,6 +4,8 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -240,6 +242,49 @@ START_TEST(two_guests_cannot_have_one_port)
 }
 END_TEST
 
+/* What a process may do that others may not, in the kernel's words */
+static uint64_t capabilities(pid_t process)
+{
+	unsigned long long bits = 0;
+	char path[64], row[128];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", process);
+	file = fopen(path, "re");
+	ck_assert_ptr_nonnull(file);
+	while (fgets(row, sizeof(row), file))
+		if (sscanf(row, "CapPrm: %llx", &bits) == 1)
+			break;
+	fclose(file);
+	return bits;
+}
+
+START_TEST(publishes_low_ports_with_one_capability)
+{
+	struct guest_circuit *listener;
+	struct sb_address at = stage_loopback(1023);
+	int error = -EADDRINUSE;
+
+	if (geteuid() != 0)
+		return;
+	ck_assert_int_eq(stage_end(stage.proxy, SIGTERM), 0);
+	stage.user = "nobody";
+	stage_proxy_start(&stage);
+	stage_attach(&stage, line);
+	/* CAP_NET_BIND_SERVICE and no other */
+	ck_assert_uint_eq(capabilities(stage.proxy), 1 << 10);
+	listener = guest_listener_new(line);
+	for (; error == -EADDRINUSE && at.port > 900; at.port--) {
+		guest_circuit_offer(listener);
+		stage_listen(&stage, listener, &at);
+		error = guest_circuit_wait(listener, SB_PEER_OPEN, 2000);
+		if (error)
+			ck_assert_int_eq(guest_circuit_recycle(listener), 0);
+	}
+	ck_assert_int_eq(error, 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("proxy_listen");
@@ -256,6 +301,7 @@ int main(void)
 	tcase_add_test(tcase, many_come_at_once);
 	tcase_add_test(tcase, repeated_listen_is_idempotent);
 	tcase_add_test(tcase, two_guests_cannot_have_one_port);
+	tcase_add_test(tcase, publishes_low_ports_with_one_capability);
 	suite_add_tcase(suite, tcase);
 	return unit_run(suite);
 }

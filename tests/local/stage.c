@@ -27,6 +27,8 @@ void stage_open(struct stage *s)
 	signal(SIGPIPE, SIG_IGN);
 	snprintf(s->directory, sizeof(s->directory), "/tmp/switchboard.XXXXXX");
 	ck_assert_ptr_nonnull(mkdtemp(s->directory));
+	chmod(s->directory, 0755);
+	s->user = "root";
 	snprintf(s->spec, sizeof(s->spec), "local:%s", s->directory);
 	s->broker = broker_start(s->directory);
 	ck_assert_ptr_nonnull(s->broker);
@@ -92,7 +94,7 @@ static void be_operator(struct stage *s)
 	ck_assert_ptr_nonnull(s->pair);
 	snprintf(path, sizeof(path), "%s/operator/orders-main.ipc",
 		 s->directory);
-	ck_assert_int_eq(ipc_bind(s->pair, path, 0600), 0);
+	ck_assert_int_eq(ipc_bind(s->pair, path, 0666), 0);
 }
 
 void stage_proxy_start(struct stage *s)
@@ -103,7 +105,7 @@ void stage_proxy_start(struct stage *s)
 				   "--run-dir",
 				   s->directory,
 				   "--user",
-				   "root",
+				   s->user,
 				   NULL };
 
 	be_operator(s);

@@ -27,6 +27,7 @@
  * @proxy:     process, 0: none
  * @pair:      the operator's end, or NULL when a real operator has it
  * @epoch:     of the proxy, from its hello
+ * @user:      that the proxy becomes when started by root
  */
 struct stage {
 	char directory[64];
@@ -35,6 +36,7 @@ struct stage {
 	pid_t proxy;
 	struct ipc_socket *pair;
 	uint32_t epoch;
+	const char *user;
 };
 
 /* A fresh directory and its broker */
