@@ -51,6 +51,8 @@
 
 /* Descriptors of a proxy: what it asks for when it starts */
 #define LIMIT_DESCRIPTORS 262144u
+/* How long the ends of circuits are gathered for one report */
+#define LIMIT_ENDED_MS 20u
 /* How long a proxy waits when it got no descriptor */
 #define LIMIT_STARVED_MS 100u
 

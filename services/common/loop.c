@@ -63,11 +63,16 @@ int loop_rewatch(struct loop *loop, struct loop_watch *watch, uint32_t events)
 
 void loop_unwatch(struct loop *loop, struct loop_watch *watch)
 {
-	int i;
-
 	if (watch->fd < 0)
 		return;
 	control(loop, watch, EPOLL_CTL_DEL, watch->fd, 0);
+	loop_forget(loop, watch);
+}
+
+void loop_forget(struct loop *loop, struct loop_watch *watch)
+{
+	int i;
+
 	watch->fd = -1;
 	for (i = loop->at; i < loop->count; i++) {
 		if (loop->events[i].data.ptr == watch)

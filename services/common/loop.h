@@ -93,6 +93,11 @@ int loop_rewatch(struct loop *loop, struct loop_watch *watch, uint32_t events);
  * it is not watched.
  */
 void loop_unwatch(struct loop *loop, struct loop_watch *watch);
+/*
+ * The same for a descriptor that has no duplicate and is closed right after:
+ * the kernel then forgets it by itself, which saves a system call.
+ */
+void loop_forget(struct loop *loop, struct loop_watch *watch);
 
 /* Milliseconds, monotonic; the same during one dispatch */
 static inline uint64_t loop_now(const struct loop *loop)

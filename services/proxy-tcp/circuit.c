@@ -116,19 +116,24 @@ static void close_socket(struct circuit *c, uint32_t flags)
 		return;
 	if (flags & SB_WORD_RESET && c->phase == CIRCUIT_OPEN)
 		setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
-	loop_unwatch(&c->line->proxy->service.loop, &c->watch);
+	loop_forget(&c->line->proxy->service.loop, &c->watch);
 	close(fd);
 }
 
 void circuit_report_ended(struct circuit *c, uint32_t generation)
 {
+	struct line *l = c->line;
+
 	c->ended_generation = generation;
+	/* another guest may be waiting for a listener's port */
+	l->ended_now = l->ended_now || c->phase == CIRCUIT_LISTENING;
 	if (c->told_ended)
 		return;
 	c->told_ended = true;
-	c->next_ended = c->line->ended;
-	c->line->ended = c;
-	proxy_queue(c->line->proxy, c->line);
+	c->next_ended = l->ended;
+	l->ended = c;
+	l->endings++;
+	proxy_queue(l->proxy, l);
 }
 
 void circuit_end(struct circuit *c, uint32_t error, uint32_t flags)

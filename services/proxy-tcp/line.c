@@ -94,6 +94,23 @@ static void send_event(struct line *l)
 	hypervisor_notify(l->proxy->port, l->channel);
 }
 
+/*
+ * A message costs the operator and us as much as a whole connection does: ends
+ * wait a moment for others to go with them.
+ */
+static void report_ended(struct line *l)
+{
+	struct proxy *p = l->proxy;
+
+	if (l->ended_now || l->endings >= IPC_CIRCUITS_MAX) {
+		if (!orders_report_ended(p, l))
+			proxy_starve(p);
+		return;
+	}
+	if (!loop_timer_running(&p->report))
+		loop_timer_start(&p->service.loop, &p->report, LIMIT_ENDED_MS);
+}
+
 bool line_run(struct line *l)
 {
 	unsigned int looks = 0;
@@ -105,8 +122,8 @@ bool line_run(struct line *l)
 		looks += look_at_word(l, word);
 	if (l->notify)
 		send_event(l);
-	if (l->ended && !orders_report_ended(l->proxy, l))
-		proxy_starve(l->proxy);
+	if (l->ended)
+		report_ended(l);
 	if (next_due(l) >= 0)
 		return true;
 	if (!l->armed)

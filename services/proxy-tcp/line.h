@@ -49,6 +49,8 @@ struct line_page {
  * @page:      table pages mapped so far
  * @waiting:   posted circuits whose listener is not known yet
  * @ended:     circuits whose end the operator has not been told
+ * @endings:   how many
+ * @ended_now: it is to be told without delay
  * @circuits:  in use, listeners and posted ones too
  * @listeners: of them
  * @mapped:    circuits whose pages are mapped
@@ -81,6 +83,8 @@ struct line {
 	struct line_page *page[SB_TABLE_PAGES_MAX];
 	struct circuit *waiting;
 	struct circuit *ended;
+	uint32_t endings;
+	bool ended_now;
 	uint32_t circuits;
 	uint32_t listeners;
 	uint32_t mapped;

@@ -233,7 +233,9 @@ bool orders_report_ended(struct proxy *p, struct line *l)
 	while (l->ended != c) {
 		l->ended->told_ended = false;
 		l->ended = l->ended->next_ended;
+		l->endings--;
 	}
+	l->ended_now = c;
 	if (c)
 		proxy_queue(p, l);
 	return true;

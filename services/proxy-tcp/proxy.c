@@ -117,12 +117,24 @@ static void look_at_listener(struct circuit *c, void *argument)
 		line_look_at(c->line, c->entry);
 }
 
+static void report_line(struct line *l)
+{
+	if (!l->ended)
+		return;
+	l->ended_now = true;
+	proxy_queue(l->proxy, l);
+}
+
 static void try_again(struct line *l)
 {
 	if (l->listeners)
 		line_for_each(l, look_at_listener, NULL);
-	if (l->ended)
-		proxy_queue(l->proxy, l);
+	report_line(l);
+}
+
+static void report_due(struct loop_timer *timer)
+{
+	for_each_line(loop_owner(timer, struct proxy, report), report_line);
 }
 
 static void starved_over(struct loop_timer *timer)
@@ -195,6 +207,7 @@ int proxy_init(struct proxy *p)
 	p->epoch = p->service.epoch;
 	p->throttle.fire = throttle_over;
 	p->starved.fire = starved_over;
+	p->report.fire = report_due;
 	p->service.loop.before_sleep = work;
 	p->service.loop.owner = p;
 	p->channels.ready = channels_ready;
@@ -207,6 +220,7 @@ void proxy_fini(struct proxy *p)
 	for_each_line(p, line_detach);
 	loop_timer_stop(&p->throttle);
 	loop_timer_stop(&p->starved);
+	loop_timer_stop(&p->report);
 	loop_unwatch(&p->service.loop, &p->channels);
 	free(p->by_channel);
 }

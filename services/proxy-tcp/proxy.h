@@ -75,6 +75,7 @@ struct proxy_channel {
  * @unmasks:  how many
  * @throttle: when lines with events without cause are heard again
  * @starved:  when listeners without descriptors and unsent reports try again
+ * @report:   when ended circuits are reported
  * @epoch:    of the next line to be attached
  * @count:    for status
  */
@@ -93,6 +94,7 @@ struct proxy {
 	unsigned int unmasks;
 	struct loop_timer throttle;
 	struct loop_timer starved;
+	struct loop_timer report;
 	uint32_t epoch;
 	uint64_t count[PROXY_COUNTS];
 };
