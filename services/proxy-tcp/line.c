@@ -96,19 +96,21 @@ static void send_event(struct line *l)
 
 /*
  * A message costs the operator and us as much as a whole connection does: ends
- * wait a moment for others to go with them.
+ * wait a moment for others to go with them. Return: there is more to report.
  */
-static void report_ended(struct line *l)
+static bool report_ended(struct line *l)
 {
 	struct proxy *p = l->proxy;
 
 	if (l->ended_now || l->endings >= IPC_CIRCUITS_MAX) {
-		if (!orders_report_ended(p, l))
-			proxy_starve(p);
-		return;
+		if (orders_report_ended(p, l))
+			return l->ended_now;
+		proxy_starve(p);
+		return false;
 	}
 	if (!loop_timer_running(&p->report))
 		loop_timer_start(&p->service.loop, &p->report, LIMIT_ENDED_MS);
+	return false;
 }
 
 bool line_run(struct line *l)
@@ -122,9 +124,7 @@ bool line_run(struct line *l)
 		looks += look_at_word(l, word);
 	if (l->notify)
 		send_event(l);
-	if (l->ended)
-		report_ended(l);
-	if (next_due(l) >= 0)
+	if ((l->ended && report_ended(l)) || next_due(l) >= 0)
 		return true;
 	if (!l->armed)
 		l->armed = sb_bells_arm(&l->ours);

@@ -55,13 +55,16 @@ static bool work(struct loop *loop)
 {
 	struct proxy *p = loop->owner;
 	struct line *l = p->first, *next;
+	bool again;
 
 	p->first = NULL;
 	p->last = &p->first;
 	for (; l; l = next) {
 		next = l->next;
+		/* still queued: a line in its turn asks for another by result */
+		again = line_run(l);
 		l->queued = false;
-		if (line_run(l))
+		if (again)
 			proxy_queue(p, l);
 		else
 			settle(p, l);

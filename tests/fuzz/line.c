@@ -52,7 +52,10 @@ bool orders_report_ended(struct proxy *p, struct line *l)
 	for (; l->ended; l->ended = l->ended->next_ended) {
 		FUZZ_ASSERT(l->ended->told_ended);
 		l->ended->told_ended = false;
+		l->endings--;
 	}
+	l->ended_now = false;
+	FUZZ_ASSERT(!l->endings);
 	return true;
 }
 
