@@ -13,12 +13,15 @@ switchboard-operator_PACKAGES := jansson $(COMMON_PACKAGES) \
 	$(HYPERVISOR_PACKAGES)
 
 # = and not :=, for what tests/local/build.mk defines later
-TESTS += operator_service
-operator_service_SOURCES = tests/unit/operator_service.c \
-	tests/unit/operator_stage.c $(LOCAL_STAGE_SOURCES)
+TESTS += operator_service operator_hostile
+OPERATOR_SCENE = $(addprefix tests/unit/,operator_scene.c operator_stage.c) \
+	$(LOCAL_STAGE_SOURCES)
+operator_service_SOURCES = tests/unit/operator_service.c $(OPERATOR_SCENE)
 operator_service_PACKAGES := check $(IPC_PACKAGES)
-$(BUILD)/bin/operator_service: | $(BUILD)/bin/switchboard-operator \
-	$(BUILD)/bin/switchboard
+operator_hostile_SOURCES = tests/unit/operator_hostile.c $(OPERATOR_SCENE)
+operator_hostile_PACKAGES := $(operator_service_PACKAGES)
+$(BUILD)/bin/operator_service $(BUILD)/bin/operator_hostile: | \
+	$(BUILD)/bin/switchboard-operator $(BUILD)/bin/switchboard
 
 TESTS += config_file policy_rules
 OPERATOR_UNITS := $(OPERATOR_PARTS) $(addprefix services/common/,address.c \

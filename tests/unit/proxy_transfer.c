@@ -210,7 +210,7 @@ START_TEST(short_read_waits_for_an_edge)
 	ck_assert(!circuit.readable);
 	ck_assert_uint_eq(asked.looks, 0);
 	ck_assert_uint_eq(asked.bells, 1);
-	ck_assert_mem_eq(pages + 2 * SB_PAGE_BYTES, "abc", 3);
+	ck_assert_mem_eq(pages + (size_t)2 * SB_PAGE_BYTES, "abc", 3);
 }
 END_TEST
 

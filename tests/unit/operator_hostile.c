@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * operator_hostile.c - guests that lie to the operator, or flood it
+ *
+ * operator_stage.h draws it.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "services/common/limits.h"
+#include "tests/unit/operator_scene.h"
+
+/* --- hostile guests --- */
+
+START_TEST(a_malformed_request_is_answered_and_counted)
+{
+	static const struct sb_message wrong[] = {
+		{ .type = SB_MESSAGE_OPEN, .line = 1, .generation = 1 },
+		{ .type = SB_MESSAGE_OPEN, .line = 65535, .generation = 1 },
+		{ .type = SB_MESSAGE_OPEN,
+		  .entry = SB_ENTRIES_MAX,
+		  .generation = 1 },
+		{ .type = SB_MESSAGE_OPEN,
+		  .entry = 0xffffffff,
+		  .generation = 1 },
+		{ .type = SB_MESSAGE_OPEN, .generation = 0 },
+		{ .type = SB_MESSAGE_OPEN, .generation = 0x1000000 },
+		{ .type = SB_MESSAGE_OPEN, .generation = 1 },
+		{ .type = SB_MESSAGE_OPEN,
+		  .generation = 1,
+		  .remote = { .family = 5 } },
+		{ .type = SB_MESSAGE_OPEN,
+		  .generation = 1,
+		  .remote = { .family = 4, .scope = 1 } },
+		{ .type = SB_MESSAGE_OPEN,
+		  .generation = 1,
+		  .local = { .family = 9 },
+		  .remote = { .family = 4 } },
+		{ .type = SB_MESSAGE_LISTEN, .generation = 1 },
+		{ .type = SB_MESSAGE_LISTEN, .line = 64, .generation = 1 },
+		{ .type = SB_MESSAGE_LINE_READY, .line = 1 },
+		{ .type = SB_MESSAGE_LINE_GONE, .line = 3 },
+	};
+	struct sb_message m;
+	unsigned int i;
+
+	web_up();
+	for (i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		stage_refused(web, &wrong[i], EINVAL);
+	stage_order_none(&stage, 50);
+	m = stage_open_message(3, 7, "192.0.2.1", 80);
+	send_request(web, &m);
+	expect_open(web->domain, 3, 7);
+}
+END_TEST
+
+START_TEST(a_guest_that_goes_on_lying_is_expelled_and_nobody_else)
+{
+	struct sb_message m = { .type = 0x7777 };
+	struct sb_message good = stage_open_message(3, 7, "192.0.2.1", 80);
+	int i;
+
+	web_up();
+	db_up();
+	for (i = 0; i < (int)LIMIT_TRUNK_LIES + 10; i++) {
+		while (guest_trunk_send(web, &m) == -EAGAIN &&
+		       web->backend == LOCAL_STATE_CONNECTED)
+			guest_device_wait(web, LOCAL_STATE_CLOSING, 10);
+	}
+	ck_assert_uint_eq(
+		stage_order_expect(&stage, IPC_ORDER_DETACH)->line.guest,
+		web->domain);
+	send_request(db, &good);
+	expect_open(db->domain, 3, 7);
+}
+END_TEST
+
+START_TEST(an_index_that_lies_ends_the_trunk)
+{
+	static const uint32_t lies[] = { 0xffffffff, 0x80000000,
+					 3 * SB_TRUNK_AREA_BYTES };
+	struct sb_message good = stage_open_message(3, 7, "192.0.2.1", 80);
+	struct sb_message refused = good;
+	struct sb_index *mine;
+	int sent;
+
+	web_up();
+	db_up();
+	mine = &web->trunk.page->index[SB_OWNER];
+	sb_store(_i & 1 ? &mine->consumed : &mine->produced, lies[_i / 2]);
+	guest_channel_notify(&web->trunk.channel);
+	if (_i & 1) {
+		/* only looked at when the operator has no more room */
+		refused.remote.port = 1;
+		for (sent = 0; sent < 80 && web->backend; sent++) {
+			if (guest_trunk_send(web, &refused))
+				usleep(1000);
+		}
+	}
+	for (;;) {
+		const struct ipc_message *m =
+			stage_order_next(&stage, STAGE_TIMEOUT_MS);
+
+		ck_assert_ptr_nonnull(m);
+		if (m->type == IPC_ORDER_DETACH)
+			break;
+	}
+	send_request(db, &good);
+	expect_open(db->domain, 3, 7);
+}
+END_TEST
+
+START_TEST(a_header_that_is_wrong_closes_the_device)
+{
+	struct guest *g = stage_guest(&stage, "web", STAGE_IDENTITY_WEB, 0);
+	struct guest_trunk *t = &g->trunk;
+	int i;
+
+	guest_device_wait(g, LOCAL_STATE_INIT_WAIT, STAGE_TIMEOUT_MS);
+	ck_assert_int_eq(guest_trunk_make(g), 0);
+	if (_i == 0)
+		t->page->magic++;
+	if (_i == 1)
+		t->page->version = 77;
+	if (_i == 2)
+		t->page->tx_gref[1] = 0xffffffff;
+	if (_i == 3)
+		t->page->rx_gref[0] = 1000;
+	if (_i == 4)
+		t->page->index[SB_OWNER].produced = 1u << 31;
+	if (_i == 5)
+		t->page->index[SB_PEER].produced = 64;
+	if (_i == 6)
+		t->channel.port = 99999;
+	if (_i == 7)
+		t->gref = 0xfffffff0;
+	guest_device_set(g, LOCAL_STATE_INITIALISED);
+	for (i = 0; i < 500 && g->backend == LOCAL_STATE_INIT_WAIT; i++)
+		guest_device_wait(g, LOCAL_STATE_CONNECTED, 5);
+	ck_assert(g->backend == LOCAL_STATE_CLOSING ||
+		  g->backend == LOCAL_STATE_CLOSED);
+	db_up();
+	guest_free(g);
+}
+END_TEST
+
+START_TEST(a_flood_of_requests_is_slowed_down_and_harms_nobody)
+{
+	struct sb_message m = stage_open_message(0, 1, "192.0.2.1", 80);
+	unsigned int mine = 0, others = 0;
+	uint64_t end_ms;
+
+	web_up();
+	db_up(); /* 50 a second, 20 at once */
+	end_ms = guest_now_ms() + 1000;
+	while (guest_now_ms() < end_ms) {
+		const struct ipc_message *o;
+
+		while (guest_trunk_send(db, &m) == 0)
+			m.entry = (m.entry + 1) % 1000;
+		o = stage_order_next(&stage, 5);
+		if (o && o->type == IPC_ORDER_OPEN)
+			*(o->open.guest == db->domain ? &mine : &others) += 1;
+		if (others == mine / 10) {
+			struct sb_message w =
+				stage_open_message(1, 1, "192.0.2.1", 80);
+
+			guest_trunk_send(web, &w);
+		}
+	}
+	ck_assert_uint_ge(mine, 40);
+	ck_assert_uint_le(mine, 90);
+	ck_assert_uint_ge(others, 4);
+}
+END_TEST
+
+START_TEST(a_guest_that_reads_no_answers_gets_no_more_work_done)
+{
+	struct sb_message m = stage_open_message(0, 1, "192.0.2.1", 22);
+	struct sb_message good = stage_open_message(3, 7, "192.0.2.1", 80);
+	int i, sent = 0;
+
+	web_up();
+	db_up();
+	for (i = 0; i < 200; i++) {
+		if (guest_trunk_send(web, &m) == 0)
+			sent++;
+		else
+			usleep(1000);
+	}
+	/* 64 answers in its ring, one waiting, 64 requests in the other */
+	ck_assert_int_le(sent, 64 + 1 + 64 + 32);
+	send_request(db, &good);
+	expect_open(db->domain, 3, 7);
+	/* when it reads, everything is answered */
+	for (i = 0; i < sent; i++)
+		stage_trunk_expect(web, SB_MESSAGE_REFUSED, &m);
+}
+END_TEST
+
+START_TEST(a_storm_of_events_with_nothing_behind_is_paid_for)
+{
+	struct sb_message good = stage_open_message(3, 7, "192.0.2.1", 80);
+	int i;
+
+	web_up();
+	db_up();
+	for (i = 0; i < 20000; i++)
+		guest_channel_notify(&web->trunk.channel);
+	send_request(db, &good);
+	expect_open(db->domain, 3, 7);
+	send_request(web, &good);
+	expect_open(web->domain, 3, 7);
+}
+END_TEST
+
+static Suite *hostile_suite(void)
+{
+	Suite *suite = suite_create("operator, hostile guests");
+	TCase *t = tcase_create("operator, hostile guests");
+
+	tcase_add_checked_fixture(t, open_stage, close_stage);
+	tcase_set_timeout(t, 30);
+	tcase_add_test(t, a_malformed_request_is_answered_and_counted);
+	tcase_add_test(t,
+		       a_guest_that_goes_on_lying_is_expelled_and_nobody_else);
+	tcase_add_loop_test(t, an_index_that_lies_ends_the_trunk, 0, 6);
+	tcase_add_loop_test(t, a_header_that_is_wrong_closes_the_device, 0, 8);
+	tcase_add_test(t, a_flood_of_requests_is_slowed_down_and_harms_nobody);
+	tcase_add_test(t, a_guest_that_reads_no_answers_gets_no_more_work_done);
+	tcase_add_test(t, a_storm_of_events_with_nothing_behind_is_paid_for);
+	suite_add_tcase(suite, t);
+	return suite;
+}
+
+int main(void)
+{
+	return unit_run(hostile_suite());
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * operator_scene.c - two guests on the operator's stage
+ */
+#include "tests/unit/operator_scene.h"
+
+const char operator_config[] =
+	"{ \"name_servers\": [\"192.0.2.53\"],\n"
+	"  \"guests\": {\n"
+	"    \"web\": { \"addresses\": [\"10.0.0.2/24\", \"fd00::2/64\"],\n"
+	"      \"connect\": [ {\"to\":\"192.0.2.0/24\",\"ports\":[80,443]},\n"
+	"                     {\"to\":\"127.0.0.1\",\"ports\":8080} ],\n"
+	"      \"publish\": [ {\"ports\":80,\"address\":\"127.0.0.1\",\n"
+	"                     \"port\":18080} ],\n"
+	"      \"limits\": {\"circuits\":8,\"listeners\":2} },\n"
+	"    \"db\": { \"addresses\": [\"10.0.0.3/24\"],\n"
+	"      \"connect\": [ {\"to\":\"any\",\"ports\":\"1-65535\"} ],\n"
+	"      \"publish\": [ {\"ports\":80,\"address\":\"127.0.0.1\",\n"
+	"                     \"port\":18080} ],\n"
+	"      \"limits\": {\"requests_per_s\":50,\"request_burst\":20} }\n"
+	"  } }\n";
+
+struct operator_stage stage;
+struct guest *web, *db;
+struct guest_line *web_line;
+struct ipc_message report;
+
+void open_stage(void)
+{
+	operator_stage_open(&stage, operator_config);
+}
+
+void close_stage(void)
+{
+	guest_free(web);
+	guest_free(db);
+	operator_stage_close(&stage);
+}
+
+void web_up(void)
+{
+	web = stage_guest(&stage, "web", STAGE_IDENTITY_WEB, 0);
+	web_line = stage_guest_up(&stage, web);
+}
+
+void db_up(void)
+{
+	db = stage_guest(&stage, "db", STAGE_IDENTITY_DB, 0);
+	stage_guest_up(&stage, db);
+}
+
+void send_request(struct guest *g, const struct sb_message *m)
+{
+	ck_assert_int_eq(guest_trunk_send(g, m), 0);
+}
+
+void expect_open(uint32_t guest, uint32_t entry, uint32_t generation)
+{
+	const struct ipc_message *m =
+		stage_order_expect(&stage, IPC_ORDER_OPEN);
+
+	ck_assert_uint_eq(m->open.guest, guest);
+	ck_assert_uint_eq(m->open.entry, entry);
+	ck_assert_uint_eq(m->open.generation, generation);
+}
+
+void report_ended(uint32_t guest, uint32_t entry, uint32_t generation)
+{
+	report.type = IPC_REPORT_ENDED;
+	report.ended.guest = guest;
+	report.ended.line = 0;
+	report.ended.count = 1;
+	report.ended.circuit[0].entry = entry;
+	report.ended.circuit[0].generation = generation;
+	stage_report(&stage, &report);
+}
