@@ -86,13 +86,30 @@ guest_create() {
 	check_create
 	push_kernel
 	pack_overlays | dom0 lab-guest create "$name" "${words[@]}"
+	! guest_answers "$name" || return 0
+	if emulator_lost "$name"; then
+		say "QEMU lost $name in its first instructions (README.md): again"
+		pack_overlays | dom0 lab-guest create "$name" "${words[@]}"
+	fi
 	guest_wait "$name"
+}
+
+# A PVH guest whose kernel has not said a word, and a triple fault: that is
+# QEMU's emulation of SVM. Nothing of the guest has run then.
+emulator_lost() {
+	dom0 "[ ! -s /var/log/xen/console/guest-$1.log ] &&
+		! xl domid $1 && xl dmesg | grep -q 'Triple fault'" \
+		</dev/null >/dev/null 2>&1
+}
+
+guest_answers() {
+	dom0 lab-run -w "$guest_seconds" \
+		"unix:/run/lab/guests/$1/socket" true </dev/null
 }
 
 # Until the guest's agent runs a command.
 guest_wait() {
-	local socket=unix:/run/lab/guests/$1/socket
-	! dom0 lab-run -w "$guest_seconds" "$socket" true </dev/null || return 0
+	! guest_answers "$1" || return 0
 	echo "---- the end of the log of $1" >&2
 	guest_log "$1" | tail -n 25 >&2 || true
 	die "guest $1 did not come up"
