@@ -50,7 +50,7 @@ type_of() {
 }
 
 create_guest() {
-	"$lab" guest create "$1" --type "$(type_of "$1")" \
+	"$lab" guest create "$1" --type "$(type_of "$1")" --memory 192 \
 		--overlay "$top/build/guest-overlay" "${@:2}"
 }
 
