@@ -77,12 +77,14 @@ expect() {
 
 # A case is a function case_NAME; what it prints explains a failure
 run_case() {
-	local name=$1 start=$SECONDS status=0
+	local name=$1 start=$SECONDS status
 	shift
+	# not in a condition: that would switch -e off inside
 	(
 		set -e
 		"case_$name" "$@"
-	) >"$logs/$name${1:+-$1}.log" 2>&1 || status=$?
+	) >"$logs/$name${1:+-$1}.log" 2>&1
+	status=$?
 	if [ $status = 0 ]; then
 		passed=$((passed + 1))
 		printf '  ok    %-44s %4d s\n' "$name${1:+ $1}" $((SECONDS - start))

@@ -131,8 +131,8 @@ static void scribble_index(void)
 
 static void scribble_entry(void)
 {
-	uint32_t n =
-		(uint32_t)random() % (line->table_pages * SB_ENTRIES_PER_PAGE);
+	uint32_t entries = line->table_pages * SB_ENTRIES_PER_PAGE;
+	uint32_t n = entries ? (uint32_t)random() % entries : 0;
 	struct sb_table *t = table(n / SB_ENTRIES_PER_PAGE);
 	struct sb_entry *e = t ? &t->entry[n % SB_ENTRIES_PER_PAGE] : NULL;
 

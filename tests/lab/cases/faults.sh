@@ -30,7 +30,7 @@ start_transfer() {
 		--out 8388608 --in 8388608 --piece 4096 --stall 4000 \
 		--seconds 120 10.90.0.1 7501 >/tmp/transfer 2>&1
 		echo \$? >/tmp/result) </dev/null >/dev/null 2>&1 &"
-	wait_for 20 guest "$1" "grep -q ESTABLISHED /proc/net/switchboard"
+	wait_for 20 guest "$1" "grep -q "^open .*:7501 " /proc/net/switchboard"
 }
 
 end_of_transfer() {
@@ -53,7 +53,7 @@ case_proxy_killed() {
 	guest g-pvh "httpd -p 7081 -h /tmp"
 	guest g-pvh "rm -f /tmp/reset; (nc 10.90.0.1 7502 >/tmp/reset 2>&1
 		echo \"status \$?\" >>/tmp/reset) </dev/zero >/dev/null 2>&1 &"
-	wait_for 20 guest g-pvh "grep -q ':7502 ' /proc/net/switchboard"
+	wait_for 20 guest g-pvh "grep -q '^open .*:7502 ' /proc/net/switchboard"
 	kill_service switchboard-proxy-tcp@main
 	wait_for 2 guest g-pvh "grep -q status /tmp/reset"
 	guest g-pvh "grep -qi reset /tmp/reset"
