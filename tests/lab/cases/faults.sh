@@ -30,7 +30,7 @@ start_transfer() {
 		--out 8388608 --in 8388608 --piece 4096 --stall 4000 \
 		--seconds 120 10.90.0.1 7501 >/tmp/transfer 2>&1
 		echo \$? >/tmp/result) </dev/null >/dev/null 2>&1 &"
-	wait_for 20 guest "$1" "grep -q "^open .*:7501 " /proc/net/switchboard"
+	wait_for 20 guest "$1" "grep -q '^open .*:7501 ' /proc/net/switchboard"
 }
 
 end_of_transfer() {
