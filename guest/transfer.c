@@ -345,8 +345,6 @@ static int receive_some(struct sb_sock *sb, struct receipt *r)
 	}
 	if (!r->left)
 		return 0;
-	if (!r->left)
-		return 0;
 	result = copy_out(sb, r->msg, skip, min_t(size_t, bytes, r->left),
 			  r->flags);
 	if (result < 0)
