@@ -19,19 +19,12 @@ static struct guest_line *line;
 
 static void setup(void)
 {
-	stage_open(&stage);
-	stage_proxy_start(&stage);
-	line = stage_line(&stage, "alpha");
-	stage_attach(&stage, line);
+	line = stage_open_attached(&stage);
 }
 
 static void teardown(void)
 {
-	struct guest *g = line->guest;
-
-	guest_line_free(line);
-	guest_free(g);
-	stage_close(&stage);
+	stage_close_attached(&stage, line);
 }
 
 /* A listener on a free port of the loopback */

@@ -401,3 +401,23 @@ unsigned int stage_descriptors(pid_t process)
 	closedir(directory);
 	return count;
 }
+
+struct guest_line *stage_open_attached(struct stage *s)
+{
+	struct guest_line *l;
+
+	stage_open(s);
+	stage_proxy_start(s);
+	l = stage_line(s, "alpha");
+	stage_attach(s, l);
+	return l;
+}
+
+void stage_close_attached(struct stage *s, struct guest_line *l)
+{
+	struct guest *g = l->guest;
+
+	guest_line_free(l);
+	guest_free(g);
+	stage_close(s);
+}

@@ -64,6 +64,9 @@ struct guest_line *stage_line(struct stage *s, const char *name);
 /* Order attach, expect attached, wait until the guest sees it */
 void stage_attach(struct stage *s, struct guest_line *l);
 void stage_detach(struct stage *s, struct guest_line *l);
+/* A stage with the proxy and one guest, whose line is attached */
+struct guest_line *stage_open_attached(struct stage *s);
+void stage_close_attached(struct stage *s, struct guest_line *l);
 /* Only the orders; the entry must be offered */
 void stage_connect(struct stage *s, const struct guest_circuit *c,
 		   const struct sb_address *to);
