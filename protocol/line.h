@@ -113,6 +113,13 @@ static inline uint32_t sb_generation_next(uint32_t generation)
 #define SB_OPTION_REUSEPORT 0x0020u
 #define SB_OPTION_V6ONLY 0x0040u
 #define SB_OPTION_LINGER 0x0080u
+/* Of datagram sockets */
+#define SB_OPTION_BROADCAST 0x0100u
+#define SB_OPTION_LOCAL 0x0200u /* records tell SB_DATAGRAM_LOCAL, _INTERFACE */
+#define SB_OPTION_RECVHOPS 0x0400u /* records tell SB_DATAGRAM_HOPS */
+#define SB_OPTION_RECVTOS 0x0800u /* records tell SB_DATAGRAM_TOS */
+#define SB_OPTION_MULTICAST_LOOP 0x1000u
+#define SB_OPTION_MULTICAST_ALL 0x2000u
 /* Only in .set: the field of the same name is valid */
 #define SB_OPTION_KEEPIDLE 0x00010000u
 #define SB_OPTION_KEEPINTVL 0x00020000u
@@ -128,6 +135,8 @@ static inline uint32_t sb_generation_next(uint32_t generation)
 #define SB_OPTION_MAXSEG 0x08000000u
 #define SB_OPTION_CONGESTION 0x10000000u
 #define SB_OPTION_BACKLOG 0x20000000u
+#define SB_OPTION_MTU_DISCOVER 0x40000000u
+#define SB_OPTION_MULTICAST_HOPS 0x80000000u
 
 /**
  * struct sb_options - the socket options that the peer's socket should have
@@ -140,7 +149,10 @@ static inline uint32_t sb_generation_next(uint32_t generation)
  * @tclass:     IPV6_TCLASS
  * @ttl:        IP_TTL
  * @hops:       IPV6_UNICAST_HOPS
- * @reserved:   zero
+ * @mtu_discover: IP_MTU_DISCOVER or IPV6_MTU_DISCOVER
+ * @multicast_hops: IP_MULTICAST_TTL or IPV6_MULTICAST_HOPS
+ * @protocol:   of a datagram socket: 0 for UDP, 1 for ICMP echo (of the family
+ *              of the call's local address), valid in every generation
  * @user_timeout_ms: TCP_USER_TIMEOUT
  * @sndbuf:     SO_SNDBUF, bytes as the application gave them
  * @rcvbuf:     SO_RCVBUF, bytes as the application gave them
@@ -160,7 +172,9 @@ struct sb_options {
 	uint8_t tclass;
 	uint8_t ttl;
 	uint8_t hops;
-	uint8_t reserved[3];
+	uint8_t mtu_discover;
+	uint8_t multicast_hops;
+	uint8_t protocol;
 	uint32_t user_timeout_ms;
 	uint32_t sndbuf;
 	uint32_t rcvbuf;
@@ -330,6 +344,9 @@ SB_ASSERT_AT(struct sb_options, tos, 13);
 SB_ASSERT_AT(struct sb_options, tclass, 14);
 SB_ASSERT_AT(struct sb_options, ttl, 15);
 SB_ASSERT_AT(struct sb_options, hops, 16);
+SB_ASSERT_AT(struct sb_options, mtu_discover, 17);
+SB_ASSERT_AT(struct sb_options, multicast_hops, 18);
+SB_ASSERT_AT(struct sb_options, protocol, 19);
 SB_ASSERT_AT(struct sb_options, user_timeout_ms, 20);
 SB_ASSERT_AT(struct sb_options, sndbuf, 24);
 SB_ASSERT_AT(struct sb_options, rcvbuf, 28);

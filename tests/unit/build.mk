@@ -8,7 +8,8 @@ $(foreach t,$(CONTRACT_TESTS),$(eval $(t)_SOURCES := tests/unit/$(t).c))
 $(foreach t,$(CONTRACT_TESTS),$(eval $(t)_PACKAGES := check))
 
 # Fields and constants of the headers, for the test that reads docs/PROTOCOL.md
-CONTRACT_HEADERS := $(addprefix protocol/,address.h circuit.h line.h trunk.h)
+CONTRACT_HEADERS := $(addprefix protocol/,address.h circuit.h datagram.h \
+	line.h trunk.h)
 $(BUILD)/tests/unit/protocol_fields.inc: tests/unit/protocol_fields.awk $(CONTRACT_HEADERS)
 	@mkdir -p $(@D)
 	$(Q)awk -f $^ >$@

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "protocol/datagram.h"
 #include "protocol/line.h"
 #include "protocol/trunk.h"
 #include "tests/unit/unit.h"
