@@ -52,6 +52,23 @@ static bool decode_text(struct json_scanner *s, const struct ipc_field *f,
 	return true;
 }
 
+static bool decode_word(struct json_scanner *s, const struct ipc_field *f,
+			uint32_t *at)
+{
+	char text[IPC_NAME_BYTES];
+	uint32_t i;
+
+	if (json_text(s, text, sizeof(text)) < 0)
+		return false;
+	for (i = (uint32_t)f->min; i <= f->max; i++) {
+		if (strcmp(f->word[i], text) == 0) {
+			*at = i;
+			return true;
+		}
+	}
+	return json_fault(s, IPC_FAULT_RANGE);
+}
+
 static bool decode_address(struct json_scanner *s, struct sb_address *at)
 {
 	char text[IPC_ADDRESS_TEXT_BYTES];
@@ -152,6 +169,8 @@ static bool decode_value(struct json_scanner *s, const struct ipc_field *f,
 		return decode_integer(s, f, body + f->at);
 	case IPC_BOOL:
 		return json_boolean(s, (bool *)(body + f->at));
+	case IPC_WORD:
+		return decode_word(s, f, (uint32_t *)(void *)(body + f->at));
 	case IPC_ADDRESS:
 		return decode_address(
 			s, (struct sb_address *)(void *)(body + f->at));

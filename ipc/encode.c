@@ -48,6 +48,15 @@ static void encode_text(struct json_printer *p, const struct ipc_field *f,
 	json_put_text(p, text);
 }
 
+static void encode_word(struct json_printer *p, const struct ipc_field *f,
+			uint32_t value)
+{
+	if (value < f->min || value > f->max)
+		p->error = -EINVAL;
+	else
+		json_put_text(p, f->word[value]);
+}
+
 static void encode_address(struct json_printer *p, const struct sb_address *a)
 {
 	char text[IPC_ADDRESS_TEXT_BYTES];
@@ -151,6 +160,10 @@ static void encode_value(struct json_printer *p, const struct ipc_field *f,
 			json_put(p, "true", 4);
 		else
 			json_put(p, "false", 5);
+		break;
+	case IPC_WORD:
+		encode_word(p, f,
+			    *(const uint32_t *)(const void *)(body + f->at));
 		break;
 	case IPC_ADDRESS:
 		encode_address(p, (const void *)(body + f->at));

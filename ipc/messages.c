@@ -40,6 +40,11 @@
 		KEY(key_text), .kind = (kind_), .at = offsetof(type, member), \
 			       .rows = (rows_)                                \
 	}
+#define WORD(key_text, type, member, words_, max_)                             \
+	{                                                                      \
+		KEY(key_text), .kind = IPC_WORD, .at = offsetof(type, member), \
+			       .min = 1, .max = (max_), .word = (words_)       \
+	}
 #define BOOLEAN(key_text, type, member)                                       \
 	{                                                                     \
 		KEY(key_text), .kind = IPC_BOOL, .at = offsetof(type, member) \
@@ -54,17 +59,27 @@
 #define GENERATION(type) \
 	INTEGER("generation", type, generation, IPC_U32, 1, SB_GENERATION_MAX)
 
+/* By enum sb_line_kind, and by enum ipc_question_kind */
+static const char *const line_kinds[] = { NULL, "tcp", "udp" };
+static const char *const question_kinds[] = { NULL, "stream", "datagram",
+					      "bind" };
+
 static const struct ipc_field attach_fields[] = {
 	GUEST(struct ipc_attach),
 	STRING("identity", struct ipc_attach, identity, IPC_IDENTITY, 1),
 	STRING("name", struct ipc_attach, name, IPC_NAME, 1),
 	LINE(struct ipc_attach),
+	WORD("kind", struct ipc_attach, kind, line_kinds, SB_LINE_UDP),
 	GREF(struct ipc_attach),
 	EVENT_PORT(struct ipc_attach),
 	INTEGER("circuits_max", struct ipc_attach, circuits_max, IPC_U32, 0,
 		(uint32_t)SB_ENTRIES_MAX),
 	INTEGER("listeners_max", struct ipc_attach, listeners_max, IPC_U32, 0,
 		(uint32_t)SB_ENTRIES_MAX),
+	INTEGER("calls_per_s", struct ipc_attach, calls_per_s, IPC_U32, 1,
+		IPC_CALLS_MAX),
+	INTEGER("calls_burst", struct ipc_attach, calls_burst, IPC_U32, 1,
+		IPC_CALLS_MAX),
 };
 
 static const struct ipc_field line_fields[] = {
@@ -92,6 +107,41 @@ static const struct ipc_field listen_fields[] = {
 	ADDRESS("address", struct ipc_listen, local, false),
 	INTEGER("port", struct ipc_listen, local.port, IPC_U16, 0, UINT16_MAX),
 	INTEGER("backlog", struct ipc_listen, backlog, IPC_U32, 0, UINT16_MAX),
+};
+
+static const struct ipc_field asked_fields[] = {
+	GUEST(struct ipc_question),
+	LINE(struct ipc_question),
+	WORD("kind", struct ipc_question, kind, question_kinds, IPC_KIND_BIND),
+	ADDRESS("address", struct ipc_question, remote, false),
+	INTEGER("port", struct ipc_question, remote.port, IPC_U16, 0,
+		UINT16_MAX),
+	ADDRESS("source", struct ipc_question, source, true),
+	OPTIONAL_INTEGER("source_port", struct ipc_question, source.port,
+			 IPC_U16, UINT16_MAX),
+};
+
+static const struct ipc_field verdict_fields[] = {
+	INTEGER("guest", struct ipc_verdict, question.guest, IPC_U32, 0,
+		IPC_DOMAIN_MAX),
+	INTEGER("line", struct ipc_verdict, question.line, IPC_U32, 0,
+		SB_LINES_MAX - 1),
+	WORD("kind", struct ipc_verdict, question.kind, question_kinds,
+	     IPC_KIND_BIND),
+	ADDRESS("address", struct ipc_verdict, question.remote, false),
+	INTEGER("port", struct ipc_verdict, question.remote.port, IPC_U16, 0,
+		UINT16_MAX),
+	ADDRESS("source", struct ipc_verdict, question.source, true),
+	OPTIONAL_INTEGER("source_port", struct ipc_verdict,
+			 question.source.port, IPC_U16, UINT16_MAX),
+	INTEGER("error", struct ipc_verdict, error, IPC_U32, 0, 4095),
+	ADDRESS("to", struct ipc_verdict, to, true),
+	OPTIONAL_INTEGER("to_port", struct ipc_verdict, to.port, IPC_U16,
+			 UINT16_MAX),
+	ADDRESS("from", struct ipc_verdict, from, true),
+	OPTIONAL_INTEGER("from_port", struct ipc_verdict, from.port, IPC_U16,
+			 UINT16_MAX),
+	BOOLEAN("direct", struct ipc_verdict, direct),
 };
 
 static const struct ipc_field hello_fields[] = {
@@ -286,12 +336,15 @@ const struct ipc_definition ipc_table[IPC_TYPES] = {
 	[IPC_ORDER_OPEN] = ORDER("open", 512, open_fields),
 	[IPC_ORDER_LISTEN] = ORDER("listen", 512, listen_fields),
 	[IPC_ORDER_LIST] = BARE("order", "list", IPC_OPERATOR, IPC_PROXY),
+	[IPC_ORDER_VERDICT] = ORDER("verdict", 512, verdict_fields),
+	[IPC_ORDER_WITHDRAW] = ORDER("withdraw", 128, line_fields),
 	[IPC_REPORT_HELLO] = REPORT("hello", 512, hello_fields),
 	[IPC_REPORT_ATTACHED] = REPORT("attached", 128, line_fields),
 	[IPC_REPORT_FAILED] = REPORT("failed", 1024, failed_fields),
 	[IPC_REPORT_ENDED] = REPORT("ended", 4096, ended_fields),
 	[IPC_REPORT_LISTING] = REPORT("listing", 4096, listing_fields),
 	[IPC_REPORT_LISTENING] = REPORT("listening", 512, listen_fields),
+	[IPC_REPORT_ASKED] = REPORT("asked", 512, asked_fields),
 	[IPC_SURVEY_STATUS] = DEFINE("survey", "status", IPC_MONITOR, SERVICES,
 				     128, survey_fields),
 	[IPC_ANSWER_STATUS] =
@@ -352,12 +405,15 @@ const char *ipc_type_name(enum ipc_type type)
 		[IPC_ORDER_OPEN] = "order open",
 		[IPC_ORDER_LISTEN] = "order listen",
 		[IPC_ORDER_LIST] = "order list",
+		[IPC_ORDER_VERDICT] = "order verdict",
+		[IPC_ORDER_WITHDRAW] = "order withdraw",
 		[IPC_REPORT_HELLO] = "report hello",
 		[IPC_REPORT_ATTACHED] = "report attached",
 		[IPC_REPORT_FAILED] = "report failed",
 		[IPC_REPORT_ENDED] = "report ended",
 		[IPC_REPORT_LISTING] = "report listing",
 		[IPC_REPORT_LISTENING] = "report listening",
+		[IPC_REPORT_ASKED] = "report asked",
 		[IPC_SURVEY_STATUS] = "survey status",
 		[IPC_ANSWER_STATUS] = "answer status",
 		[IPC_EVENT] = "event",

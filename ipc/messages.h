@@ -37,6 +37,9 @@
 #define IPC_COUNTERS_MAX 64u
 #define IPC_GUEST_ADDRESSES_MAX 8u
 
+/* Calls a second, and at once, that a line may be allowed */
+#define IPC_CALLS_MAX 1000000u
+
 /* Domain ids above this are Xen's own */
 #define IPC_DOMAIN_MAX 0x7fefu
 
@@ -55,6 +58,8 @@ enum ipc_type {
 	IPC_ORDER_OPEN,
 	IPC_ORDER_LISTEN,
 	IPC_ORDER_LIST,
+	IPC_ORDER_VERDICT,
+	IPC_ORDER_WITHDRAW,
 	/* proxy to operator */
 	IPC_REPORT_HELLO,
 	IPC_REPORT_ATTACHED,
@@ -62,6 +67,7 @@ enum ipc_type {
 	IPC_REPORT_ENDED,
 	IPC_REPORT_LISTING,
 	IPC_REPORT_LISTENING,
+	IPC_REPORT_ASKED,
 	/* monitor to every service, and back */
 	IPC_SURVEY_STATUS,
 	IPC_ANSWER_STATUS,
@@ -82,26 +88,36 @@ enum ipc_type {
  * @identity:      the guest's UUID
  * @name:          the guest's name
  * @line:          below SB_LINES_MAX
+ * @kind:          JSON "tcp" or "udp": enum sb_line_kind
  * @gref:          grant of the line's header page
  * @port:          the guest's event channel for the line
  * @circuits_max:  entries that may be in use at once
  * @listeners_max: how many of them may be listeners
+ * @calls_per_s:   calls taken a second, in the long run
+ * @calls_burst:   and at once
  *
- * Repeated with the same identity, gref and port it changes only the limits
- * and is answered `attached`; with others it replaces the old line.
+ * Repeated with the same identity, gref and port it changes only the limits,
+ * withdraws all verdicts, and is answered `attached`; questions without an
+ * answer are then asked again. With others it replaces the old line.
  */
 struct ipc_attach {
 	uint32_t guest;
 	char identity[IPC_IDENTITY_BYTES];
 	char name[IPC_NAME_BYTES];
 	uint32_t line;
+	uint32_t kind;
 	uint32_t gref;
 	uint32_t port;
 	uint32_t circuits_max;
 	uint32_t listeners_max;
+	uint32_t calls_per_s;
+	uint32_t calls_burst;
 };
 
-/* detach: end all circuits of the line, unmap; not answered; also `attached` */
+/*
+ * detach: end all circuits of the line, unmap; not answered; also `withdraw`,
+ * and the report `attached`
+ */
 struct ipc_line {
 	uint32_t guest;
 	uint32_t line;
@@ -142,6 +158,48 @@ struct ipc_listen {
 	uint32_t generation;
 	struct sb_address local;
 	uint32_t backlog;
+};
+
+/* What a question is about; JSON "stream", "datagram", "bind" */
+enum ipc_question_kind {
+	IPC_KIND_STREAM = 1, /* a connection to @remote */
+	IPC_KIND_DATAGRAM, /* datagrams to @remote */
+	IPC_KIND_BIND, /* a datagram socket that the guest bound to @remote */
+};
+
+/**
+ * struct ipc_question - report `asked`: may the guest, and where does it go?
+ * @guest:  domain id
+ * @line:   its line
+ * @kind:   enum ipc_question_kind
+ * @remote: JSON "address" and "port": the destination; for bind what was bound
+ * @source: JSON "source" and "source_port": what the guest bound, when it
+ *          bound a port; family none otherwise
+ */
+struct ipc_question {
+	uint32_t guest;
+	uint32_t line;
+	uint32_t kind;
+	struct sb_address remote;
+	struct sb_address source;
+};
+
+/**
+ * struct ipc_verdict - the answer to a question
+ * @question: as it was asked
+ * @error:    0: allowed; or the errno for the guest
+ * @to:       JSON "to" and "to_port": where it really goes, or for bind what
+ *            Dom0 binds to; family none: to @question.remote itself
+ * @from:     JSON "from" and "from_port": what Dom0 binds to first; family
+ *            none when the guest bound nothing that is its to bind
+ * @direct:   it goes over a line to another guest and not through the proxy
+ */
+struct ipc_verdict {
+	struct ipc_question question;
+	uint32_t error;
+	struct sb_address to;
+	struct sb_address from;
+	bool direct;
 };
 
 /**
@@ -364,7 +422,10 @@ struct ipc_message {
 	enum ipc_type type;
 	union {
 		struct ipc_attach attach; /* ORDER_ATTACH */
-		struct ipc_line line; /* ORDER_DETACH, REPORT_ATTACHED */
+		/* ORDER_DETACH, ORDER_WITHDRAW, REPORT_ATTACHED */
+		struct ipc_line line;
+		struct ipc_question question; /* REPORT_ASKED */
+		struct ipc_verdict verdict; /* ORDER_VERDICT */
 		struct ipc_open open; /* ORDER_OPEN */
 		struct ipc_listen listen; /* ORDER_LISTEN, REPORT_LISTENING */
 		struct ipc_hello hello; /* REPORT_HELLO */

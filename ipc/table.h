@@ -14,6 +14,7 @@ enum ipc_field_kind {
 	IPC_U32, /* uint32_t, @min to @max */
 	IPC_U64, /* uint64_t, @min to @max */
 	IPC_BOOL, /* bool */
+	IPC_WORD, /* uint32_t, as the text @word[value]; @min to @max */
 	IPC_NAME, /* char[@size]: letters, digits, . _ - + @; @min bytes */
 	IPC_TEXT, /* char[@size]: printable ASCII; @min bytes */
 	IPC_IDENTITY, /* char[37]: a UUID; empty only when @min is 0 */
@@ -51,6 +52,7 @@ struct ipc_rows {
  * @min:       least value, or shortest text
  * @max:       largest value
  * @rows:      of a list
+ * @word:      texts that stand for the values @min to @max
  */
 struct ipc_field {
 	const char *key;
@@ -62,6 +64,7 @@ struct ipc_field {
 	uint64_t min;
 	uint64_t max;
 	const struct ipc_rows *rows;
+	const char *const *word;
 };
 
 /**

@@ -3,6 +3,8 @@
 COMMON_SOURCES := $(addprefix services/common/,counters.c endpoint.c log.c \
 	loop.c memory.c sandbox.c service.c) $(IPC_SOURCES)
 COMMON_PACKAGES := libsystemd libseccomp libcap $(IPC_PACKAGES)
+# Of those that ask the operator about destinations
+VERDICTS_SOURCES := services/common/verdicts.c
 HYPERVISOR_SOURCES := $(sort $(wildcard services/common/hypervisor*.c))
 HYPERVISOR_PACKAGES := xengnttab xenevtchn xenstore
 
@@ -10,3 +12,7 @@ TESTS += common_loop
 common_loop_SOURCES := tests/unit/common_loop.c \
 	$(addprefix services/common/,log.c loop.c)
 common_loop_PACKAGES := check libsystemd
+TESTS += common_verdicts
+common_verdicts_SOURCES := tests/unit/common_verdicts.c \
+	services/common/verdicts.c
+common_verdicts_PACKAGES := check

@@ -64,6 +64,15 @@
 /* How long a request waits for a proxy that is away */
 #define LIMIT_PROXY_AWAY_MS 2000u
 
+/* Verdicts kept of a line, and questions about others that are open at once */
+#define LIMIT_LINE_VERDICTS 1024u
+#define LIMIT_LINE_QUESTIONS 128u
+/* How long a question waits for the operator, how long a refusal is kept */
+#define LIMIT_QUESTION_MS 30000u
+#define LIMIT_REFUSAL_MS 1000u
+/* How often lines with open questions are looked after */
+#define LIMIT_VERDICTS_SWEEP_MS 100u
+
 /* Status surveys and the tool */
 #define LIMIT_SURVEY_MS 500u
 #define LIMIT_TOOL_MS 3000u

@@ -19,7 +19,7 @@
 #include "services/common/hypervisor.h"
 #include "services/common/service.h"
 #include "services/operator/book.h"
-#include "services/operator/bucket.h"
+#include "services/common/bucket.h"
 #include "services/operator/config.h"
 #include "services/operator/host.h"
 #include "services/operator/published.h"

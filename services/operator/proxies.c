@@ -70,6 +70,7 @@ int proxy_attach(struct guest *g)
 	memcpy(a->identity, g->identity, sizeof(a->identity));
 	memcpy(a->name, g->config->name, sizeof(a->name));
 	a->line = OPERATOR_TCP_LINE;
+	a->kind = SB_LINE_TCP;
 	a->gref = g->line.gref;
 	a->port = g->line.port;
 	/* those that it accepts count there too; the operator sees neither */
@@ -77,6 +78,8 @@ int proxy_attach(struct guest *g)
 	if (g->config->limits.circuits < SB_ENTRIES_MAX / 2)
 		a->circuits_max = 2 * g->config->limits.circuits;
 	a->listeners_max = g->config->limits.listeners;
+	a->calls_per_s = g->config->limits.requests_per_s;
+	a->calls_burst = g->config->limits.request_burst;
 	return send_order(g->line.proxy, m);
 }
 

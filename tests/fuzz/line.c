@@ -110,10 +110,13 @@ static void attach(void)
 	const struct ipc_attach order = { .guest = DOMAIN_ID,
 					  .identity = "fuzz",
 					  .name = "fuzz",
+					  .kind = SB_LINE_TCP,
 					  .gref = GUEST_GREF,
 					  .port = GUEST_PORT,
 					  .circuits_max = CIRCUITS_MAX,
-					  .listeners_max = LISTENERS_MAX };
+					  .listeners_max = LISTENERS_MAX,
+					  .calls_per_s = 1000,
+					  .calls_burst = 1000 };
 	const char *why = NULL;
 	int error = line_attach(&proxy, &order, &why);
 

@@ -378,10 +378,13 @@ START_TEST(lines_that_cannot_be_attached)
 			.guest = l->guest->domain,
 			.identity = "01234567-89ab-cdef-0123-456789abcdef",
 			.name = "odd",
+			.kind = SB_LINE_TCP,
 			.gref = step == 0 ? 31000 : l->header_gref,
 			.port = step == 1 ? 999 : l->channel.port,
 			.circuits_max = 16,
 			.listeners_max = 1,
+			.calls_per_s = 1,
+			.calls_burst = 1,
 		};
 		l->header->magic += step == 2;
 		l->header->version += step == 3;
@@ -408,10 +411,13 @@ START_TEST(limits_are_kept)
 	m.attach = (struct ipc_attach){
 		.guest = liar->guest->domain,
 		.name = "guest",
+		.kind = SB_LINE_TCP,
 		.gref = liar->header_gref,
 		.port = liar->channel.port,
 		.circuits_max = 4,
 		.listeners_max = 1,
+		.calls_per_s = 1000,
+		.calls_burst = 1000,
 	};
 	snprintf(m.attach.identity, sizeof(m.attach.identity),
 		 "01234567-89ab-cdef-0123-4567%08x", liar->guest->domain);

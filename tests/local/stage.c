@@ -202,10 +202,13 @@ static void order_attach(struct stage *s, const struct guest_line *l)
 		.guest = l->guest->domain,
 		.name = "guest",
 		.line = l->number,
+		.kind = SB_LINE_TCP,
 		.gref = l->header_gref,
 		.port = l->channel.port,
 		.circuits_max = 2048,
 		.listeners_max = 64,
+		.calls_per_s = 100000,
+		.calls_burst = 4096,
 	};
 	snprintf(m.attach.identity, sizeof(m.attach.identity), UUID,
 		 l->guest->domain);

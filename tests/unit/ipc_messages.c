@@ -47,6 +47,7 @@ static void fill_integer(struct random *r, const struct ipc_field *f, char *at)
 		*(uint64_t *)(void *)at = v;
 }
 
+/* Its port is a field of its own */
 static void fill_address(struct random *r, struct sb_address *a)
 {
 	uint32_t i;
@@ -82,6 +83,10 @@ static void fill_value(struct random *r, const struct ipc_field *f, char *body)
 	case IPC_U32:
 	case IPC_U64:
 		fill_integer(r, f, body + f->at);
+		break;
+	case IPC_WORD:
+		*(uint32_t *)(void *)(body + f->at) =
+			random_between(r, (uint32_t)f->min, (uint32_t)f->max);
 		break;
 	case IPC_BOOL:
 		*(bool *)(body + f->at) = random_below(r, 2);
@@ -271,6 +276,24 @@ static const struct {
 	{ "{\"report\":\"ended\",\"guest\":1,\"line\":0,"
 	  "\"circuits\":[[1,0]]}",
 	  IPC_FAULT_RANGE, "circuits" },
+	{ "{\"report\":\"asked\",\"guest\":1,\"line\":0,\"kind\":\"pigeon\","
+	  "\"address\":\"192.0.2.1\",\"port\":80}",
+	  IPC_FAULT_RANGE, "kind" },
+	{ "{\"report\":\"asked\",\"guest\":1,\"line\":0,\"kind\":1,"
+	  "\"address\":\"192.0.2.1\",\"port\":80}",
+	  IPC_FAULT_TYPE, "kind" },
+	{ "{\"report\":\"asked\",\"guest\":1,\"line\":0,"
+	  "\"kind\":\"stream\",\"port\":80}",
+	  IPC_FAULT_KEY, "address" },
+	{ "{\"order\":\"verdict\",\"guest\":1,\"line\":0,"
+	  "\"kind\":\"stream\",\"address\":\"192.0.2.1\",\"port\":80,"
+	  "\"error\":4096,\"direct\":false}",
+	  IPC_FAULT_RANGE, "error" },
+	{ "{\"order\":\"verdict\",\"guest\":1,\"line\":0,"
+	  "\"kind\":\"stream\",\"address\":\"192.0.2.1\",\"port\":80,"
+	  "\"error\":0}",
+	  IPC_FAULT_KEY, "direct" },
+	{ "{\"order\":\"withdraw\",\"guest\":1}", IPC_FAULT_KEY, "line" },
 	{ "{\"order\":\"listen\",\"guest\":1,\"line\":0,\"entry\":1,"
 	  "\"generation\":1,\"address\":\"localhost\",\"port\":80,"
 	  "\"backlog\":5}",
@@ -336,6 +359,25 @@ START_TEST(keys_come_in_any_order_and_optional_ones_may_miss)
 }
 END_TEST
 
+START_TEST(a_verdict_without_a_place_to_go_means_the_place_asked_for)
+{
+	const char json[] = "{\"order\":\"verdict\",\"guest\":3,\"line\":1,"
+			    "\"kind\":\"datagram\",\"address\":\"192.0.2.1\","
+			    "\"port\":53,\"error\":0,\"direct\":true}";
+
+	memset(&got, 0xff, sizeof(got));
+	ck_assert_msg(decode(json, strlen(json)) == IPC_FAULT_NONE, "%s", why);
+	ck_assert_int_eq(got.type, IPC_ORDER_VERDICT);
+	ck_assert_uint_eq(got.verdict.question.kind, IPC_KIND_DATAGRAM);
+	ck_assert_uint_eq(got.verdict.question.remote.port, 53);
+	ck_assert_uint_eq(got.verdict.question.source.family, SB_FAMILY_NONE);
+	ck_assert_uint_eq(got.verdict.to.family, SB_FAMILY_NONE);
+	ck_assert_uint_eq(got.verdict.to.port, 0);
+	ck_assert_uint_eq(got.verdict.from.family, SB_FAMILY_NONE);
+	ck_assert(got.verdict.direct);
+}
+END_TEST
+
 START_TEST(a_survey_without_keys_starts_at_the_first_row)
 {
 	const char json[] = "{\"survey\":\"status\"}";
@@ -378,6 +420,9 @@ static Suite *messages_suite(void)
 	tcase_add_test(valid, the_largest_message_of_a_kind_fits_its_maximum);
 	tcase_add_test(valid,
 		       keys_come_in_any_order_and_optional_ones_may_miss);
+	tcase_add_test(
+		valid,
+		a_verdict_without_a_place_to_go_means_the_place_asked_for);
 	tcase_add_test(valid, a_survey_without_keys_starts_at_the_first_row);
 	tcase_add_loop_test(invalid,
 			    a_mutilated_message_is_refused_or_still_valid, 1,

@@ -57,6 +57,16 @@ static void tuple_names(char *to, size_t size, const struct ipc_rows *rows)
 			 (unsigned long)rows->field[i].max);
 }
 
+static void word_names(char *to, size_t size, const struct ipc_field *f)
+{
+	uint64_t i;
+
+	to[0] = 0;
+	for (i = f->min; i <= f->max; i++)
+		snprintf(to + strlen(to), size - strlen(to), "%s`%s`",
+			 i > f->min ? ", " : "", f->word[i]);
+}
+
 static void kind_text(char *to, const struct ipc_field *f)
 {
 	char names[160];
@@ -64,6 +74,10 @@ static void kind_text(char *to, const struct ipc_field *f)
 	switch (f->kind) {
 	case IPC_BOOL:
 		snprintf(to, KIND_BYTES, "true or false");
+		break;
+	case IPC_WORD:
+		word_names(names, sizeof(names), f);
+		snprintf(to, KIND_BYTES, "one of %s", names);
 		break;
 	case IPC_NAME:
 	case IPC_TEXT:

@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 
 #include "services/operator/book.h"
-#include "services/operator/bucket.h"
+#include "services/common/bucket.h"
 #include "services/operator/host.h"
 #include "services/operator/policy.h"
 #include "services/operator/published.h"

@@ -2,8 +2,8 @@
 /*
  * bucket.h - tokens that come at a rate and are kept up to a bound
  */
-#ifndef OPERATOR_BUCKET_H
-#define OPERATOR_BUCKET_H
+#ifndef SERVICES_COMMON_BUCKET_H
+#define SERVICES_COMMON_BUCKET_H
 
 #include <stdbool.h>
 #include <stdint.h>
