@@ -3,6 +3,7 @@
  * cases_bind.c - bind(), who may have which port, and both families at once
  */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <ifaddrs.h>
 #include <net/if.h>
@@ -14,6 +15,9 @@
 
 #include "far.h"
 #include "near.h"
+
+/* Ports tried for a pair of sockets, one in each family */
+#define V6ONLY_TRIES 16
 
 static int try_bind(int fd, const union endpoint *e)
 {
@@ -266,19 +270,37 @@ static void mapped_call(struct world *w)
 	must_fail(connect(fd, &e.any, endpoint_bytes(&e)), ENETUNREACH);
 }
 
+/*
+ * A listener of IPv6 alone, and a socket of IPv4 bound to the same port. The
+ * port is any that was free in IPv6; somebody else may hold it in IPv4.
+ */
+static int v6only_pair(int *four)
+{
+	union endpoint e = { .v4 = { .sin_family = AF_INET } };
+	int six, error = EADDRINUSE;
+
+	*four = socket(AF_INET, SOCK_STREAM, 0);
+	for (int i = 0; i < V6ONLY_TRIES && error == EADDRINUSE; i++) {
+		six = ipv6_listener(1, 0);
+		endpoint_set_port(&e, port_of(six));
+		error = try_bind(*four, &e) == 0 ? 0 : errno;
+		if (error)
+			close(six);
+	}
+	must_be(error, 0);
+	return six;
+}
+
 static void v6only(struct world *w)
 {
-	int six = ipv6_listener(1, 0);
-	union endpoint e = { .v4 = { .sin_family = AF_INET } };
+	int four;
+	int six = v6only_pair(&four);
 	union endpoint to = near_loopback(w, port_of(six));
-	int four = socket(AF_INET, SOCK_STREAM, 0);
 	int caller = near_socket(w, 0);
 
 	if (w->family == AF_INET)
 		must_fail(connect(caller, &to.any, endpoint_bytes(&to)),
 			  ECONNREFUSED);
-	endpoint_set_port(&e, port_of(six));
-	must_be(try_bind(four, &e), 0);
 	must_be(listen(four, 1), 0);
 	meets(w->family == AF_INET ? four : six, &to);
 	must_fail(setsockopt(six, IPPROTO_IPV6, IPV6_V6ONLY, &(int){ 0 },
