@@ -67,6 +67,12 @@ static void list_remove(struct verdict_waiter *w)
 {
 	w->next->back = w->back;
 	w->back->next = w->next;
+}
+
+/* It waits for nothing any more */
+static void release(struct verdict_waiter *w)
+{
+	list_remove(w);
 	w->next = NULL;
 	w->back = NULL;
 }
@@ -172,7 +178,7 @@ static void wake_crowd(struct verdicts *v)
 	while (room-- && !list_empty(&v->crowd)) {
 		struct verdict_waiter *w = v->crowd.next;
 
-		list_remove(w);
+		release(w);
 		v->wake(w);
 	}
 }
@@ -194,7 +200,7 @@ static void settle(struct verdicts *v, struct verdict *question,
 	while (!list_empty(&question->waiting)) {
 		struct verdict_waiter *w = question->waiting.next;
 
-		list_remove(w);
+		release(w);
 		v->wake(w);
 	}
 	wake_crowd(v);
@@ -267,7 +273,7 @@ void verdicts_wait(struct verdicts *v, const struct verdict_key *key,
 void verdicts_leave(struct verdict_waiter *w)
 {
 	if (verdicts_waits(w))
-		list_remove(w);
+		release(w);
 }
 
 bool verdicts_answer(struct verdicts *v, const struct ipc_verdict *verdict,

@@ -13,6 +13,9 @@
 static const char *const counter_names[OPERATOR_COUNTERS] = {
 	[COUNT_REQUESTS] = "requests",
 	[COUNT_OPENS] = "opens",
+	[COUNT_QUESTIONS] = "questions",
+	[COUNT_ALLOWED] = "allowed",
+	[COUNT_WITHDRAWN] = "withdrawn",
 	[COUNT_LISTENS] = "listens",
 	[COUNT_REFUSED_POLICY] = "refused-policy",
 	[COUNT_REFUSED_LIMIT] = "refused-limit",
@@ -61,8 +64,8 @@ static void fill_guest(const struct operator_service *o,
 		return;
 	row->domain = g->domain;
 	memcpy(row->identity, g->identity, sizeof(row->identity));
-	row->circuits = g->line.book.circuits;
-	row->listeners = g->line.book.listeners;
+	row->circuits = g->line[OPERATOR_TCP_LINE].book.circuits;
+	row->listeners = g->line[OPERATOR_TCP_LINE].book.listeners;
 	row->requests = g->requests;
 	row->refused = g->refused;
 	row->lies = g->lies;
@@ -84,16 +87,17 @@ static void fill_guests(const struct operator_service *o, uint32_t from,
 	}
 }
 
-static void fill_circuit(const struct guest *g, const struct book_record *r,
+static void fill_circuit(const struct line *l, const struct book_record *r,
 			 struct ipc_circuit_row *row)
 {
+	const struct guest *g = l->guest;
 	uint64_t now = loop_now(&g->op->service.loop);
 	bool listener = r->kind == SB_ENTRY_LISTENER;
 
 	memset(row, 0, sizeof(*row));
 	row->guest = g->domain;
 	memcpy(row->name, g->config->name, sizeof(row->name));
-	row->line = OPERATOR_TCP_LINE;
+	row->line = l->number;
 	row->entry = r->entry;
 	row->generation = r->generation;
 	snprintf(row->kind, sizeof(row->kind), "%s",
@@ -105,30 +109,35 @@ static void fill_circuit(const struct guest *g, const struct book_record *r,
 	row->age_s = (now - r->asked_ms) / 1000;
 }
 
+/* Rows of one line; @from of them are still to be skipped */
+static void fill_line(const struct line *l, uint32_t *from,
+		      struct ipc_status *status)
+{
+	const struct book_record *r = book_next(&l->book, 0);
+
+	status->circuits_all += l->book.circuits + l->book.listeners;
+	for (; r; r = book_next(&l->book, r->entry + 1)) {
+		if (*from) {
+			--*from;
+			continue;
+		}
+		if (status->circuits == IPC_CIRCUIT_ROWS_MAX) {
+			status->more = true;
+			return;
+		}
+		fill_circuit(l, r, &status->circuit[status->circuits++]);
+	}
+}
+
 static void fill_circuits(const struct operator_service *o, uint32_t from,
 			  struct ipc_status *status)
 {
 	const struct guest *g;
-	const struct book_record *r;
+	uint32_t i;
 
 	for (g = o->guests; g; g = g->next) {
-		if (!g->config)
-			continue;
-		status->circuits_all +=
-			g->line.book.circuits + g->line.book.listeners;
-		for (r = book_next(&g->line.book, 0); r;
-		     r = book_next(&g->line.book, r->entry + 1)) {
-			if (from) {
-				from--;
-				continue;
-			}
-			if (status->circuits == IPC_CIRCUIT_ROWS_MAX) {
-				status->more = true;
-				break;
-			}
-			fill_circuit(g, r, &status->circuit[status->circuits]);
-			status->circuits++;
-		}
+		for (i = 0; g->config && i < OPERATOR_LINES; i++)
+			fill_line(&g->line[i], &from, status);
 	}
 }
 
@@ -198,6 +207,7 @@ bool operator_reload(struct operator_service *o, char *text, size_t size)
 		return false;
 	}
 	guests_reconfigure(o, c);
+	lines_reconfigured(o);
 	o->counter[COUNT_RELOADS]++;
 	log_print(LOG_LEVEL_NOTICE, "configuration read again, %u guests",
 		  c->guests);

@@ -52,12 +52,10 @@ struct book_chunk {
 
 /**
  * struct book - the records of one line; zero-initialised
- * @owner:     whose line, opaque here
  * @circuits:  streams in it
  * @listeners: listeners in it
  */
 struct book {
-	void *owner;
 	uint32_t circuits;
 	uint32_t listeners;
 	struct book_chunk *chunk[BOOK_CHUNKS];

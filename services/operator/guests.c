@@ -15,8 +15,6 @@
 #define NEWS_BURST 64
 /* Domains remembered, strangers too */
 #define DOMAINS_MAX 1024u
-/* After a lost line, until the next is asked for */
-#define LINE_AGAIN_MS 1000u
 
 struct guest *guest_find(struct operator_service *o, uint32_t domain)
 {
@@ -38,40 +36,16 @@ const char *guest_state_name(const struct guest *g)
 		[GUEST_EXPELLED] = "expelled",
 	};
 
-	if (g->state == GUEST_CONNECTED && g->line.state == LINE_ATTACHED)
+	if (g->state == GUEST_CONNECTED &&
+	    g->line[OPERATOR_TCP_LINE].state == LINE_ATTACHED)
 		return "attached";
 	return names[g->state];
-}
-
-void guest_forget(struct guest *g, struct book_record *record)
-{
-	if (record->kind == SB_ENTRY_LISTENER)
-		published_remove(&g->op->published, record);
-	book_remove(&g->line.book, record);
-}
-
-void guest_forget_all(struct guest *g, bool listeners_too)
-{
-	struct book_record *r = book_next(&g->line.book, 0);
-
-	while (r) {
-		uint32_t entry = r->entry;
-
-		if (listeners_too || r->kind != SB_ENTRY_LISTENER)
-			guest_forget(g, r);
-		r = book_next(&g->line.book, entry + 1);
-	}
 }
 
 /* Everything that hangs on the trunk; the guest itself stays */
 static void disconnect(struct guest *g)
 {
-	if (g->line.state == LINE_READY || g->line.state == LINE_ATTACHED)
-		proxy_detach(g->line.proxy, g->domain, OPERATOR_TCP_LINE);
-	guest_forget_all(g, true);
-	g->line.state = LINE_NONE;
-	g->line.due = false;
-	loop_timer_stop(&g->line.again);
+	lines_end(g);
 	guest_rest(g);
 	trunk_detach(&g->trunk);
 	g->masked = false;
@@ -115,43 +89,6 @@ void guest_send(struct guest *g, const struct sb_message *m)
 		guest_expel(g, "a lie in the trunk's indexes");
 	else
 		guest_wake(g);
-}
-
-void guest_want_line(struct guest *g)
-{
-	struct sb_message m = {
-		.type = SB_MESSAGE_LINE_WANTED,
-		.line = OPERATOR_TCP_LINE,
-		.kind = SB_LINE_TCP,
-		.domain = OPERATOR_PROXY_DOMAIN,
-	};
-
-	/* of a line that a proxy listed before the guest was here: go on */
-	if (g->line.state == LINE_NONE || g->line.state == LINE_LOST)
-		g->line.state = LINE_WANTED;
-	guest_send(g, &m);
-}
-
-static void want_again(struct loop_timer *timer)
-{
-	struct line *line = loop_owner(timer, struct line, again);
-
-	guest_want_line(loop_owner(line, struct guest, line));
-}
-
-void guest_lose_line(struct guest *g, const char *why)
-{
-	struct sb_message m = { .type = SB_MESSAGE_LINE_LOST,
-				.line = OPERATOR_TCP_LINE };
-	struct operator_service *o = g->op;
-
-	log_guest(&g->limit, LOG_LEVEL_WARNING, g->domain, g->name,
-		  "line lost: %s", why);
-	o->counter[COUNT_LINES_LOST]++;
-	guest_forget_all(g, true);
-	g->line.state = LINE_LOST;
-	guest_send(g, &m);
-	service_event(&o->service, "line-lost", g->name, g->domain, why);
 }
 
 /* Addresses, name servers; again after a reload or when taking over */
@@ -269,8 +206,7 @@ static struct guest *add_guest(struct operator_service *o,
 	memcpy(g->identity, news->identity, sizeof(g->identity));
 	g->config = choose_config(o, g->name, g->identity);
 	g->retry.fire = guest_retry;
-	g->line.again.fire = want_again;
-	g->line.book.owner = g;
+	lines_init(g);
 	g->next = o->guests;
 	o->guests = g;
 	o->guest_count++;
@@ -292,20 +228,6 @@ static void appeared(struct operator_service *o,
 			  news->domain);
 	else if (g->config)
 		offer(g);
-}
-
-static void take_proxy(struct guest *g)
-{
-	struct proxy *p = proxy_find(g->op, g->config->proxy);
-
-	/* of another proxy, or of the driver before this one, listed by now */
-	if (g->line.state != LINE_NONE &&
-	    (g->line.proxy != p || !g->trunk.taken_over)) {
-		proxy_detach(g->line.proxy, g->domain, OPERATOR_TCP_LINE);
-		guest_forget_all(g, true);
-		g->line.state = LINE_NONE;
-	}
-	g->line.proxy = p;
 }
 
 static void connected(struct guest *g, const struct hypervisor_guest *news)
@@ -335,13 +257,12 @@ static void connected(struct guest *g, const struct hypervisor_guest *news)
 	bucket_init(&g->bucket, g->config->limits.requests_per_s,
 		    g->config->limits.request_burst,
 		    loop_now(&o->service.loop));
-	take_proxy(g);
 	o->counter[COUNT_GUESTS_CONNECTED]++;
 	log_guest(NULL, LOG_LEVEL_INFO, g->domain, g->name, "connected%s",
 		  g->trunk.taken_over ? ", taken over" : "");
 	service_event(&o->service, "guest-connected", g->name, g->domain, NULL);
 	send_configuration(g);
-	guest_want_line(g);
+	lines_begin(g);
 	guest_wake(g);
 }
 

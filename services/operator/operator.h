@@ -3,8 +3,10 @@
  * operator.h - the operator: who is there, and what each file does with it
  *
  *	guests.c	guests come, connect, leave: the hypervisor's news
+ *	lines.c		their lines to proxies
  *	turns.c		whose turn it is to be looked at
  *	requests.c	what a guest asks on its trunk
+ *	questions.c	what a proxy asks about a guest's destinations
  *	proxies.c	orders to proxies, and their comings
  *	reports.c	what proxies report, and their lists
  *	answers.c	status, and the tool's requests
@@ -25,14 +27,19 @@
 #include "services/operator/published.h"
 #include "services/operator/trunk.h"
 
-/* A guest's one line today */
+/* A guest's lines to proxies, one of each kind it has an instance for */
 #define OPERATOR_TCP_LINE 0u
+#define OPERATOR_UDP_LINE 1u
+#define OPERATOR_LINES 2u
 /* Dom0's domain id, to which lines are granted */
 #define OPERATOR_PROXY_DOMAIN 0u
 
 enum operator_counter {
 	COUNT_REQUESTS,
 	COUNT_OPENS,
+	COUNT_QUESTIONS,
+	COUNT_ALLOWED,
+	COUNT_WITHDRAWN,
 	COUNT_LISTENS,
 	COUNT_REFUSED_POLICY,
 	COUNT_REFUSED_LIMIT,
@@ -52,9 +59,10 @@ enum operator_counter {
 };
 
 /**
- * struct proxy - an instance of proxy-tcp
+ * struct proxy - an instance of proxy-tcp or proxy-udp
  * @op:            whose
  * @endpoint:      the pair
+ * @kind:          enum sb_line_kind of the lines it serves
  * @instance:      its name
  * @there:         it has said hello on the connection there is now
  * @epoch:         which process; 0: none yet
@@ -67,6 +75,7 @@ enum operator_counter {
 struct proxy {
 	struct operator_service *op;
 	struct endpoint endpoint;
+	uint32_t kind;
 	char instance[IPC_NAME_BYTES];
 	bool there;
 	uint32_t epoch;
@@ -87,6 +96,9 @@ enum line_state {
 
 /**
  * struct line - a guest's line to a proxy
+ * @guest: whose
+ * @number: in @guest->line, and for everybody else
+ * @kind:  enum sb_line_kind
  * @state: see above
  * @gref:  valid from READY on
  * @port:  valid from READY on
@@ -95,9 +107,15 @@ enum line_state {
  * @due:   the proxy is new: attach and listen have to be ordered again
  * @due_entry: listeners before this entry have been, and the line attached;
  *         0: not even that
+ * @renew: the proxy is to be told the limits, and forget what it was told of
+ *         destinations
+ * @withdraw: it is to forget that, and no more
  * @again: asks for a line again a while after one was lost
  */
 struct line {
+	struct guest *guest;
+	uint32_t number;
+	uint32_t kind;
 	enum line_state state;
 	uint32_t gref;
 	uint32_t port;
@@ -105,6 +123,8 @@ struct line {
 	struct book book;
 	bool due;
 	uint32_t due_entry;
+	bool renew;
+	bool withdraw;
 	struct loop_timer again;
 };
 
@@ -125,7 +145,7 @@ enum guest_state {
  * @identity: UUID
  * @state:    see above
  * @trunk:    attached when CONNECTED
- * @line:     to its proxy
+ * @line:     to its proxies, by number
  * @bucket:   tokens for requests
  * @retry:    looks at the trunk again: tokens, a proxy, a queue
  * @runnable: in the queue of those whose trunk is to be looked at
@@ -146,7 +166,7 @@ struct guest {
 	char identity[IPC_IDENTITY_BYTES];
 	enum guest_state state;
 	struct trunk trunk;
-	struct line line;
+	struct line line[OPERATOR_LINES];
 	struct bucket bucket;
 	struct loop_timer retry;
 	bool runnable;
@@ -192,16 +212,36 @@ void guest_expel(struct guest *g, const char *why);
 void guest_lied(struct guest *g, const char *what);
 /* Send a message, or expel a guest that does not take it */
 void guest_send(struct guest *g, const struct sb_message *m);
-/* Ask for the line to the proxy */
-void guest_want_line(struct guest *g);
-/* The line is of no more use: tell the guest, forget what is in it */
-void guest_lose_line(struct guest *g, const char *why);
-/* Remove one record, or all */
-void guest_forget(struct guest *g, struct book_record *record);
-void guest_forget_all(struct guest *g, bool listeners_too);
 /* Another configuration, @old goes; guests are adapted */
 void guests_reconfigure(struct operator_service *o, struct config *config);
 const char *guest_state_name(const struct guest *g);
+
+/* --- lines.c --- */
+
+void lines_init(struct guest *g);
+/* Which proxy serves it; NULL: no line of that kind */
+struct proxy *line_choose_proxy(const struct guest *g, uint32_t kind);
+/* The guest has connected: ask for its lines */
+void lines_begin(struct guest *g);
+/* It is gone: so are its lines */
+void lines_end(struct guest *g);
+/* Ask the guest for the line */
+void line_want(struct line *l);
+/* The line is of no more use: tell the guest, forget what is in it */
+void line_lose(struct line *l, const char *why);
+/* Has the guest made it? Then a proxy can be ordered to do things with it */
+static inline bool line_usable(const struct line *l)
+{
+	return l->state == LINE_READY || l->state == LINE_ATTACHED;
+}
+/* Remove one record, or all */
+void line_forget(struct line *l, struct book_record *record);
+void line_forget_all(struct line *l, bool listeners_too);
+/* What was said of destinations holds no longer: of one line, of all guests */
+void line_withdraw(struct line *l);
+void lines_withdraw_all(struct operator_service *o);
+/* The configuration is another: so are limits, and all that was said */
+void lines_reconfigured(struct operator_service *o);
 
 /* --- turns.c --- */
 
@@ -224,24 +264,42 @@ void guest_retry(struct loop_timer *timer);
  */
 int request_handle(struct guest *g, const struct sb_message *m);
 
+/*
+ * A source that the guest has bound is bound in Dom0 too if it is one that the
+ * guest may publish and where nobody listens; any other is the guest's own
+ * affair: then family none.
+ */
+struct sb_address request_source(const struct guest *g,
+				 const struct sb_address *bound,
+				 uint16_t family);
+
+/* --- questions.c --- */
+
+/* Answer a proxy that serves @l */
+void question_handle(struct line *l, const struct ipc_question *q);
+
 /* --- proxies.c --- */
 
 /* Make the sockets. Return: 0 or -errno, logged */
 int proxies_open(struct operator_service *o);
-struct proxy *proxy_find(struct operator_service *o, const char *instance);
-/* Order what is due for a guest's line. Return: 0, or -EAGAIN: later */
+struct proxy *proxy_find(const struct operator_service *o, uint32_t kind,
+			 const char *instance);
+/* "proxy-tcp" */
+const char *proxy_service(uint32_t kind);
+/* Order what is due for a guest's lines. Return: 0, or -EAGAIN: later */
 int proxy_order_due(struct guest *g);
 /* Ask for the lists that are due; before sleeping */
 void proxies_ask(struct operator_service *o);
 /* Look who is gone; once a second */
 void proxies_look(struct operator_service *o);
 /* Orders. Return: 0, -EAGAIN: later, -ENOTCONN: it is away */
-int proxy_attach(struct guest *g);
+int proxy_attach(struct line *l);
 int proxy_detach(struct proxy *p, uint32_t domain, uint32_t line);
-int proxy_connect(struct guest *g, const struct sb_message *m,
+int proxy_send(struct proxy *p, const struct ipc_message *m);
+int proxy_connect(struct line *l, const struct sb_message *m,
 		  const struct sb_address *remote,
 		  const struct sb_address *source);
-int proxy_listen(struct guest *g, const struct book_record *record);
+int proxy_listen(const struct line *l, const struct book_record *record);
 /* Is it only away for a moment, so that waiting makes sense? */
 bool proxy_may_return(const struct proxy *p);
 

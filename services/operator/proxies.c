@@ -19,13 +19,21 @@
 /* After something could not be ordered, until the lists are compared */
 #define LIST_AGAIN_MS 1000u
 
-struct proxy *proxy_find(struct operator_service *o, const char *instance)
+const char *proxy_service(uint32_t kind)
+{
+	return kind == SB_LINE_UDP ? "proxy-udp" : "proxy-tcp";
+}
+
+struct proxy *proxy_find(const struct operator_service *o, uint32_t kind,
+			 const char *instance)
 {
 	uint32_t i;
 
 	for (i = 0; i < o->proxies; i++) {
-		if (strcmp(o->proxy[i].instance, instance) == 0)
-			return &o->proxy[i];
+		const struct proxy *p = &o->proxy[i];
+
+		if (p->kind == kind && strcmp(p->instance, instance) == 0)
+			return (struct proxy *)p;
 	}
 	return NULL;
 }
@@ -45,11 +53,12 @@ static void lost(struct proxy *p)
 		return;
 	p->there = false;
 	p->away_since_ms = loop_now(&o->service.loop);
-	log_print(LOG_LEVEL_WARNING, "proxy-tcp %s is away", p->instance);
+	log_print(LOG_LEVEL_WARNING, "%s %s is away", proxy_service(p->kind),
+		  p->instance);
 	service_event(&o->service, "proxy-lost", NULL, 0, p->instance);
 }
 
-static int send_order(struct proxy *p, const struct ipc_message *m)
+int proxy_send(struct proxy *p, const struct ipc_message *m)
 {
 	int err = p->there ? endpoint_send(&p->endpoint, m) : -ENOTCONN;
 
@@ -61,26 +70,28 @@ static int send_order(struct proxy *p, const struct ipc_message *m)
 	return err;
 }
 
-int proxy_attach(struct guest *g)
+int proxy_attach(struct line *l)
 {
 	struct ipc_message *m = endpoint_draft(IPC_ORDER_ATTACH);
 	struct ipc_attach *a = &m->attach;
+	const struct guest *g = l->guest;
+	const struct config_limits *limits = &g->config->limits;
 
 	a->guest = g->domain;
 	memcpy(a->identity, g->identity, sizeof(a->identity));
 	memcpy(a->name, g->config->name, sizeof(a->name));
-	a->line = OPERATOR_TCP_LINE;
-	a->kind = SB_LINE_TCP;
-	a->gref = g->line.gref;
-	a->port = g->line.port;
+	a->line = l->number;
+	a->kind = l->kind;
+	a->gref = l->gref;
+	a->port = l->port;
 	/* those that it accepts count there too; the operator sees neither */
 	a->circuits_max = SB_ENTRIES_MAX;
-	if (g->config->limits.circuits < SB_ENTRIES_MAX / 2)
-		a->circuits_max = 2 * g->config->limits.circuits;
-	a->listeners_max = g->config->limits.listeners;
-	a->calls_per_s = g->config->limits.requests_per_s;
-	a->calls_burst = g->config->limits.request_burst;
-	return send_order(g->line.proxy, m);
+	if (limits->circuits < SB_ENTRIES_MAX / 2)
+		a->circuits_max = 2 * limits->circuits;
+	a->listeners_max = limits->listeners;
+	a->calls_per_s = limits->requests_per_s;
+	a->calls_burst = limits->request_burst;
+	return proxy_send(l->proxy, m);
 }
 
 int proxy_detach(struct proxy *p, uint32_t domain, uint32_t line)
@@ -90,7 +101,7 @@ int proxy_detach(struct proxy *p, uint32_t domain, uint32_t line)
 
 	m->line.guest = domain;
 	m->line.line = line;
-	err = send_order(p, m);
+	err = proxy_send(p, m);
 	/* its queue is full: a list will show the line, and detach it */
 	if (err == -EAGAIN)
 		loop_timer_start(&p->op->service.loop, &p->relist,
@@ -98,32 +109,41 @@ int proxy_detach(struct proxy *p, uint32_t domain, uint32_t line)
 	return err;
 }
 
-int proxy_connect(struct guest *g, const struct sb_message *request,
+int proxy_connect(struct line *l, const struct sb_message *request,
 		  const struct sb_address *remote,
 		  const struct sb_address *source)
 {
 	struct ipc_message *m = endpoint_draft(IPC_ORDER_OPEN);
 
-	m->open.guest = g->domain;
+	m->open.guest = l->guest->domain;
 	m->open.line = request->line;
 	m->open.entry = request->entry;
 	m->open.generation = request->generation;
 	m->open.remote = *remote;
 	m->open.source = *source;
-	return send_order(g->line.proxy, m);
+	return proxy_send(l->proxy, m);
 }
 
-int proxy_listen(struct guest *g, const struct book_record *record)
+int proxy_listen(const struct line *l, const struct book_record *record)
 {
 	struct ipc_message *m = endpoint_draft(IPC_ORDER_LISTEN);
 
-	m->listen.guest = g->domain;
-	m->listen.line = OPERATOR_TCP_LINE;
+	m->listen.guest = l->guest->domain;
+	m->listen.line = l->number;
 	m->listen.entry = record->entry;
 	m->listen.generation = record->generation;
 	m->listen.local = record->address;
 	m->listen.backlog = record->backlog;
-	return send_order(g->line.proxy, m);
+	return proxy_send(l->proxy, m);
+}
+
+static int withdraw(const struct line *l)
+{
+	struct ipc_message *m = endpoint_draft(IPC_ORDER_WITHDRAW);
+
+	m->line.guest = l->guest->domain;
+	m->line.line = l->number;
+	return proxy_send(l->proxy, m);
 }
 
 static void ask_again(struct loop_timer *timer)
@@ -137,10 +157,13 @@ static void ask_again(struct loop_timer *timer)
 static bool orders_due(const struct proxy *p)
 {
 	const struct guest *g;
+	uint32_t i;
 
 	for (g = p->op->guests; g; g = g->next) {
-		if (g->line.proxy == p && g->line.due)
-			return true;
+		for (i = 0; i < OPERATOR_LINES; i++) {
+			if (g->line[i].proxy == p && g->line[i].due)
+				return true;
+		}
 	}
 	return false;
 }
@@ -156,51 +179,86 @@ void proxies_ask(struct operator_service *o)
 			continue;
 		p->list_due = false;
 		p->round = ++o->round;
-		if (send_order(p, endpoint_draft(IPC_ORDER_LIST)) == -EAGAIN)
+		if (proxy_send(p, endpoint_draft(IPC_ORDER_LIST)) == -EAGAIN)
 			loop_timer_start(&o->service.loop, &p->relist,
 					 LIST_AGAIN_MS);
 	}
 }
 
-int proxy_order_due(struct guest *g)
+static int order_due(struct line *line)
 {
-	struct line *line = &g->line;
 	struct book_record *r;
 	int err = 0;
 
-	if (!line->due || !line->proxy->there)
-		return 0;
 	if (!line->due_entry)
-		err = proxy_attach(g);
+		err = proxy_attach(line);
 	r = book_next(&line->book, line->due_entry);
 	for (; r && !err; r = book_next(&line->book, r->entry + 1)) {
 		line->due_entry = r->entry;
 		if (r->kind == SB_ENTRY_LISTENER)
-			err = proxy_listen(g, r);
+			err = proxy_listen(line, r);
 	}
 	/* when it is away again, the next hello begins anew */
 	if (err == -EAGAIN)
 		return err;
 	line->due = false;
+	line->renew = false;
+	line->withdraw = false;
 	return 0;
+}
+
+/* The order to attach says all that is said to a line that is attached */
+static int order_news(struct line *l)
+{
+	int err = l->renew ? proxy_attach(l) : withdraw(l);
+
+	if (err == -EAGAIN)
+		return err;
+	l->renew = false;
+	l->withdraw = false;
+	return 0;
+}
+
+int proxy_order_due(struct guest *g)
+{
+	uint32_t i;
+	int err = 0;
+
+	for (i = 0; i < OPERATOR_LINES && err != -EAGAIN; i++) {
+		struct line *l = &g->line[i];
+
+		if (!l->proxy || !l->proxy->there)
+			continue;
+		if (l->due)
+			err = order_due(l);
+		else if (l->renew || l->withdraw)
+			err = order_news(l);
+	}
+	return err == -EAGAIN ? err : 0;
+}
+
+static void bring_up_line(struct line *l, bool another)
+{
+	if (!line_usable(l))
+		return;
+	if (another) {
+		line_forget_all(l, false);
+		l->state = LINE_READY;
+	}
+	l->due = true;
+	l->due_entry = 0;
 }
 
 /* Those of @p's guests that have a line */
 static void bring_up(struct proxy *p, bool another)
 {
 	struct guest *g;
+	uint32_t i;
 
 	for (g = p->op->guests; g; g = g->next) {
-		if (g->line.proxy != p)
-			continue;
-		if (g->line.state == LINE_READY ||
-		    g->line.state == LINE_ATTACHED) {
-			if (another) {
-				guest_forget_all(g, false);
-				g->line.state = LINE_READY;
-			}
-			g->line.due = true;
-			g->line.due_entry = 0;
+		for (i = 0; i < OPERATOR_LINES; i++) {
+			if (g->line[i].proxy == p)
+				bring_up_line(&g->line[i], another);
 		}
 		guest_wake(g);
 	}
@@ -210,17 +268,18 @@ static void take_hello(struct proxy *p, const struct ipc_hello *hello)
 {
 	struct operator_service *o = p->op;
 	bool another = p->epoch && p->epoch != hello->epoch;
+	const char *service = proxy_service(p->kind);
 
-	if (strcmp(hello->service, "proxy-tcp") != 0 ||
+	if (strcmp(hello->service, service) != 0 ||
 	    strcmp(hello->instance, p->instance) != 0 ||
 	    hello->version != IPC_VERSION) {
 		log_limited(&p->endpoint.limit, LOG_LEVEL_ERROR,
-			    "%s %s, version %u, on the pair of proxy-tcp %s",
+			    "%s %s, version %u, on the pair of %s %s",
 			    hello->service, hello->instance, hello->version,
-			    p->instance);
+			    service, p->instance);
 		return;
 	}
-	log_print(LOG_LEVEL_INFO, "proxy-tcp %s is here%s", p->instance,
+	log_print(LOG_LEVEL_INFO, "%s %s is here%s", service, p->instance,
 		  another ? ", another process" : "");
 	service_event(&o->service, "proxy-connected", NULL, 0, p->instance);
 	p->there = true;
@@ -266,14 +325,16 @@ void proxies_look(struct operator_service *o)
 	}
 }
 
-static int open_proxy(struct operator_service *o, struct proxy *p,
+static int open_proxy(struct operator_service *o, uint32_t kind,
 		      const char *instance)
 {
+	struct proxy *p = &o->proxy[o->proxies];
 	struct service *s = &o->service;
-	char file[IPC_NAME_BYTES + 16], path[SERVICE_PATH_BYTES];
+	char file[IPC_NAME_BYTES + 24], path[SERVICE_PATH_BYTES];
 	struct ipc_socket *socket;
 	int err;
 
+	p->kind = kind;
 	snprintf(p->instance, sizeof(p->instance), "%s", instance);
 	p->op = o;
 	p->away_since_ms = loop_now(&s->loop);
@@ -281,7 +342,8 @@ static int open_proxy(struct operator_service *o, struct proxy *p,
 	p->endpoint.owner = p;
 	p->endpoint.message = take_report;
 	p->endpoint.connected = pair_connected;
-	snprintf(file, sizeof(file), "orders-%s.ipc", instance);
+	snprintf(file, sizeof(file), "orders-%s%s.ipc",
+		 kind == SB_LINE_UDP ? "udp-" : "", instance);
 	err = service_path(s, path, s->name, NULL, file);
 	socket = err ? NULL : ipc_open(IPC_PAIR, IPC_OPERATOR, IPC_PROXY);
 	if (!socket)
@@ -291,6 +353,8 @@ static int open_proxy(struct operator_service *o, struct proxy *p,
 		err = endpoint_init(&p->endpoint, &s->loop, socket);
 	if (err)
 		ipc_close(socket);
+	else
+		o->proxies++;
 	return err;
 }
 
@@ -300,7 +364,7 @@ int proxies_open(struct operator_service *o)
 
 	for (i = 0; i < o->config->proxies; i++) {
 		const char *instance = o->config->proxy[i];
-		int err = open_proxy(o, &o->proxy[i], instance);
+		int err = open_proxy(o, SB_LINE_TCP, instance);
 
 		if (err) {
 			log_print(LOG_LEVEL_ERROR,
@@ -308,7 +372,6 @@ int proxies_open(struct operator_service *o)
 				  strerror(-err));
 			return err;
 		}
-		o->proxies++;
 	}
 	return 0;
 }

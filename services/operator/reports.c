@@ -14,31 +14,34 @@
 #include "services/operator/operator.h"
 
 /* A report about a line that is not as the books have it, mostly just late */
-static struct guest *stray(struct proxy *p)
+static struct line *stray(struct proxy *p)
 {
 	p->op->counter[COUNT_STRAY_REPORTS]++;
 	return NULL;
 }
 
-static struct guest *guest_of(struct proxy *p, uint32_t domain, uint32_t line)
+static struct line *line_of(struct proxy *p, uint32_t domain, uint32_t line)
 {
 	struct guest *g = guest_find(p->op, domain);
 
-	if (!g || g->line.proxy != p || line != OPERATOR_TCP_LINE)
+	if (!g || line >= OPERATOR_LINES || g->line[line].proxy != p)
 		return stray(p);
-	return g;
+	return &g->line[line];
 }
 
 static void take_attached(struct proxy *p, const struct ipc_line *line)
 {
-	struct guest *g = guest_of(p, line->guest, line->line);
+	struct line *l = line_of(p, line->guest, line->line);
 	struct operator_service *o = p->op;
+	struct guest *g;
 
-	if (!g || g->line.state != LINE_READY)
+	if (!l || l->state != LINE_READY)
 		return;
-	g->line.state = LINE_ATTACHED;
+	g = l->guest;
+	l->state = LINE_ATTACHED;
 	log_guest(&g->limit, LOG_LEVEL_INFO, g->domain, g->name,
-		  "line attached by proxy-tcp %s", p->instance);
+		  "line %u attached by %s %s", l->number,
+		  proxy_service(p->kind), p->instance);
 	service_event(&o->service, "line-attached", g->name, g->domain,
 		      p->instance);
 	guest_wake(g);
@@ -46,149 +49,166 @@ static void take_attached(struct proxy *p, const struct ipc_line *line)
 
 static void take_failed(struct proxy *p, const struct ipc_failed *failed)
 {
-	struct guest *g = guest_of(p, failed->guest, failed->line);
+	struct line *l = line_of(p, failed->guest, failed->line);
 
-	if (g &&
-	    (g->line.state == LINE_READY || g->line.state == LINE_ATTACHED))
-		guest_lose_line(g, failed->why);
+	if (l && line_usable(l))
+		line_lose(l, failed->why);
+}
+
+/* Of a guest that is not up yet: attaching its line makes it ask again */
+static void take_asked(struct proxy *p, const struct ipc_question *q)
+{
+	struct line *l = line_of(p, q->guest, q->line);
+
+	if (l && line_usable(l) && l->guest->config)
+		question_handle(l, q);
 }
 
 static void take_ended(struct proxy *p, const struct ipc_ended *ended)
 {
-	struct guest *g = guest_of(p, ended->guest, ended->line);
+	struct line *l = line_of(p, ended->guest, ended->line);
 	uint32_t i;
 
-	for (i = 0; g && i < ended->count; i++) {
+	for (i = 0; l && i < ended->count; i++) {
 		struct book_record *r =
-			book_find(&g->line.book, ended->circuit[i].entry);
+			book_find(&l->book, ended->circuit[i].entry);
 
 		/* accepted ones were never in the books */
 		if (!r || r->generation != ended->circuit[i].generation)
 			continue;
 		p->op->counter[COUNT_ENDED]++;
-		guest_forget(g, r);
+		line_forget(l, r);
 	}
 }
 
 /* Add a circuit that the proxy has, or confirm one. Return: it, or NULL */
-static struct book_record *confirm(struct guest *g, uint32_t entry,
+static struct book_record *confirm(struct line *l, uint32_t entry,
 				   uint32_t generation, enum sb_entry_kind kind)
 {
-	struct book_record *r = book_find(&g->line.book, entry);
+	struct operator_service *o = l->guest->op;
+	struct book_record *r = book_find(&l->book, entry);
 
 	if (r && (r->generation != generation || r->kind != kind)) {
-		if (r->round >= g->line.proxy->round)
+		if (r->round >= l->proxy->round)
 			return NULL; /* ordered since: the list is late */
-		guest_forget(g, r);
+		line_forget(l, r);
 		r = NULL;
 	}
 	if (!r) {
-		r = book_add(&g->line.book, entry, generation, kind);
+		r = book_add(&l->book, entry, generation, kind);
 		if (!r)
 			return NULL;
-		r->asked_ms = loop_now(&g->op->service.loop);
+		r->asked_ms = loop_now(&o->service.loop);
 	}
-	r->round = g->op->round;
+	r->round = o->round;
 	return r;
 }
 
 /* The order for it, or the report of its end, was lost with a connection */
-static void strike(struct guest *g, struct book_record *r)
+static void strike(struct line *l, struct book_record *r)
 {
 	struct sb_message m = {
 		.type = SB_MESSAGE_REFUSED,
-		.line = OPERATOR_TCP_LINE,
+		.line = (uint16_t)l->number,
 		.entry = r->entry,
 		.generation = r->generation,
 		.error = ECONNRESET,
 	};
 
-	guest_forget(g, r);
-	guest_send(g, &m);
+	line_forget(l, r);
+	guest_send(l->guest, &m);
 }
 
-static void strike_unconfirmed(struct guest *g)
+static void strike_unconfirmed(struct line *l)
 {
-	struct book_record *r = book_next(&g->line.book, 0);
+	struct book_record *r = book_next(&l->book, 0);
 
 	while (r) {
 		uint32_t entry = r->entry;
 
-		if (r->round < g->line.proxy->round)
-			strike(g, r);
-		r = book_next(&g->line.book, entry + 1);
+		if (r->round < l->proxy->round)
+			strike(l, r);
+		r = book_next(&l->book, entry + 1);
 	}
 }
 
-/* Whose line does the proxy speak of? NULL: not one of ours, now detached */
-static struct guest *listed_guest(struct proxy *p,
-				  const struct ipc_listing *listing)
+/* The line of which the proxy lists something; NULL: not one of ours */
+static struct line *listed_line(struct proxy *p, uint32_t domain,
+				uint32_t number)
 {
-	struct guest *g = guest_find(p->op, listing->guest);
+	struct guest *g = guest_find(p->op, domain);
+	struct line *l;
 
-	if (g && g->config && listing->line == OPERATOR_TCP_LINE &&
-	    strcasecmp(g->identity, listing->identity) == 0 &&
-	    proxy_find(p->op, g->config->proxy) == p) {
-		g->line.proxy = p;
-		return g;
-	}
-	if (p->settled) {
-		log_print(LOG_LEVEL_NOTICE,
-			  "proxy-tcp %s has line %u of domain %u, unknown here",
-			  p->instance, listing->line, listing->guest);
-		proxy_detach(p, listing->guest, listing->line);
-	}
-	return NULL;
+	if (!g || number >= OPERATOR_LINES)
+		return NULL;
+	l = &g->line[number];
+	if (line_choose_proxy(g, l->kind) != p)
+		return NULL;
+	l->proxy = p;
+	return l;
+}
+
+static void detach_unknown(struct proxy *p, const struct ipc_listing *listing)
+{
+	if (!p->settled)
+		return;
+	log_print(LOG_LEVEL_NOTICE,
+		  "%s %s has line %u of domain %u, unknown here",
+		  proxy_service(p->kind), p->instance, listing->line,
+		  listing->guest);
+	proxy_detach(p, listing->guest, listing->line);
 }
 
 /* A line of the driver before the one that made this trunk? */
-static bool is_left_over(const struct guest *g)
+static bool is_left_over(const struct line *l)
 {
-	return trunk_attached(&g->trunk) && !g->trunk.taken_over &&
-	       (g->line.state == LINE_NONE || g->line.state == LINE_WANTED);
+	const struct trunk *t = &l->guest->trunk;
+
+	return trunk_attached(t) && !t->taken_over &&
+	       (l->state == LINE_NONE || l->state == LINE_WANTED);
 }
 
 static void take_listing(struct proxy *p, const struct ipc_listing *listing)
 {
-	struct guest *g = listed_guest(p, listing);
+	struct line *l = listed_line(p, listing->guest, listing->line);
 	uint32_t i;
 
-	if (!g)
+	if (!l || strcasecmp(l->guest->identity, listing->identity) != 0) {
+		detach_unknown(p, listing);
 		return;
-	if (is_left_over(g)) {
+	}
+	if (is_left_over(l)) {
 		proxy_detach(p, listing->guest, listing->line);
 		return;
 	}
-	if (g->line.state == LINE_NONE || g->line.state == LINE_WANTED) {
+	if (l->state == LINE_NONE || l->state == LINE_WANTED) {
 		/* of the operator before us */
-		g->line.state = LINE_ATTACHED;
-		g->line.gref = listing->gref;
-		g->line.port = listing->port;
+		l->state = LINE_ATTACHED;
+		l->gref = listing->gref;
+		l->port = listing->port;
 	}
-	if (g->line.gref != listing->gref || g->line.port != listing->port)
+	if (l->gref != listing->gref || l->port != listing->port)
 		return;
 	for (i = 0; i < listing->count; i++) {
 		const struct ipc_listing_circuit *c = &listing->circuit[i];
 
 		/* listeners were confirmed with their address, before */
 		if (c->kind != SB_ENTRY_LISTENER)
-			confirm(g, c->entry, c->generation, c->kind);
+			confirm(l, c->entry, c->generation, c->kind);
 	}
 	if (!listing->more)
-		strike_unconfirmed(g);
+		strike_unconfirmed(l);
 }
 
 static void take_listening(struct proxy *p, const struct ipc_listen *listen)
 {
-	struct guest *g = guest_find(p->op, listen->guest);
+	struct line *l = listed_line(p, listen->guest, listen->line);
 	struct published *published = &p->op->published;
 	struct book_record *r;
 
-	if (!g || !g->config || listen->line != OPERATOR_TCP_LINE ||
-	    proxy_find(p->op, g->config->proxy) != p)
+	if (!l)
 		return;
-	g->line.proxy = p;
-	r = confirm(g, listen->entry, listen->generation, SB_ENTRY_LISTENER);
+	r = confirm(l, listen->entry, listen->generation, SB_ENTRY_LISTENER);
 	if (!r)
 		return;
 	published_remove(published, r);
@@ -203,6 +223,8 @@ void report_handle(struct proxy *p, const struct ipc_message *m)
 		take_attached(p, &m->line);
 	else if (m->type == IPC_REPORT_FAILED)
 		take_failed(p, &m->failed);
+	else if (m->type == IPC_REPORT_ASKED)
+		take_asked(p, &m->question);
 	else if (m->type == IPC_REPORT_ENDED)
 		take_ended(p, &m->ended);
 	else if (m->type == IPC_REPORT_LISTING)

@@ -15,6 +15,8 @@
 
 /* Ports tried for one bind(port 0) */
 #define FREE_PORT_TRIES 4096u
+/* After a line is gone, until the next is asked for */
+#define LINE_AGAIN_MS 1000u
 
 static int refuse(struct guest *g, const struct sb_message *request,
 		  uint32_t error, enum operator_counter counter)
@@ -44,7 +46,7 @@ static int malformed(struct guest *g, const struct sb_message *m,
 /* The proxy is away: wait a moment for it, then say so */
 static int away(struct guest *g, const struct sb_message *m)
 {
-	if (proxy_may_return(g->line.proxy))
+	if (proxy_may_return(g->line[m->line].proxy))
 		return -EAGAIN;
 	return refuse(g, m, ENETUNREACH, COUNT_REFUSED_AWAY);
 }
@@ -69,11 +71,6 @@ static const char *wrong_request(const struct sb_message *m)
 	return NULL;
 }
 
-static bool line_usable(const struct guest *g)
-{
-	return g->line.state == LINE_READY || g->line.state == LINE_ATTACHED;
-}
-
 /*
  * The record of a request: the one there is when it is repeated, otherwise a
  * new one, in place of an older generation's whose end was not reported yet.
@@ -82,13 +79,14 @@ static struct book_record *book_request(struct guest *g,
 					const struct sb_message *m,
 					enum sb_entry_kind kind)
 {
-	struct book_record *r = book_find(&g->line.book, m->entry);
+	struct line *l = &g->line[m->line];
+	struct book_record *r = book_find(&l->book, m->entry);
 
 	if (r && r->kind == kind && r->generation == m->generation)
 		return r;
 	if (r)
-		guest_forget(g, r);
-	r = book_add(&g->line.book, m->entry, m->generation, kind);
+		line_forget(l, r);
+	r = book_add(&l->book, m->entry, m->generation, kind);
 	if (r) {
 		r->round = g->op->round;
 		r->asked_ms = loop_now(&g->op->service.loop);
@@ -96,16 +94,11 @@ static struct book_record *book_request(struct guest *g,
 	return r;
 }
 
-/*
- * A port that the client has bound itself is bound in Dom0 too if it is one
- * that the guest may publish and nobody listens there; any other port is the
- * guest's own affair.
- */
-static struct sb_address choose_source(const struct guest *g,
-				       const struct sb_message *m,
-				       uint16_t family)
+struct sb_address request_source(const struct guest *g,
+				 const struct sb_address *bound,
+				 uint16_t family)
 {
-	struct sb_address local = address_unmap(&m->local), source;
+	struct sb_address local = address_unmap(bound), source;
 
 	if (local.family == SB_FAMILY_NONE || !local.port ||
 	    policy_publish(g->config, &local, &source) ||
@@ -116,24 +109,24 @@ static struct sb_address choose_source(const struct guest *g,
 }
 
 /* A record of the other kind makes room for none of this one */
-static bool has_record(const struct guest *g, uint32_t entry,
+static bool has_record(const struct line *l, uint32_t entry,
 		       enum sb_entry_kind kind)
 {
-	const struct book_record *r = book_find(&g->line.book, entry);
+	const struct book_record *r = book_find(&l->book, entry);
 
 	return r && r->kind == kind;
 }
 
-static bool circuits_full(const struct guest *g, uint32_t entry)
+static bool circuits_full(const struct line *l, uint32_t entry)
 {
-	return g->line.book.circuits >= g->config->limits.circuits &&
-	       !has_record(g, entry, SB_ENTRY_STREAM);
+	return l->book.circuits >= l->guest->config->limits.circuits &&
+	       !has_record(l, entry, SB_ENTRY_STREAM);
 }
 
-static bool listeners_full(const struct guest *g, uint32_t entry)
+static bool listeners_full(const struct line *l, uint32_t entry)
 {
-	return g->line.book.listeners >= g->config->limits.listeners &&
-	       !has_record(g, entry, SB_ENTRY_LISTENER);
+	return l->book.listeners >= l->guest->config->limits.listeners &&
+	       !has_record(l, entry, SB_ENTRY_LISTENER);
 }
 
 static void log_refusal(struct guest *g, const char *what,
@@ -158,7 +151,7 @@ static int handle_open(struct guest *g, const struct sb_message *m)
 		wrong = "a remote address of no family";
 	if (wrong)
 		return malformed(g, m, wrong);
-	if (!line_usable(g))
+	if (!line_usable(&g->line[m->line]))
 		return refuse(g, m, ENETUNREACH, COUNT_REFUSED_AWAY);
 	remote = address_unmap(&m->remote);
 	err = policy_connect(o->config, g->config, &o->host, &remote);
@@ -169,10 +162,10 @@ static int handle_open(struct guest *g, const struct sb_message *m)
 	err = policy_route(o->config, &remote);
 	if (err)
 		return refuse(g, m, (uint32_t)err, COUNT_REFUSED_POLICY);
-	if (circuits_full(g, m->entry))
+	if (circuits_full(&g->line[m->line], m->entry))
 		return refuse(g, m, ENOBUFS, COUNT_REFUSED_LIMIT);
-	source = choose_source(g, m, remote.family);
-	err = proxy_connect(g, m, &remote, &source);
+	source = request_source(g, &m->local, remote.family);
+	err = proxy_connect(&g->line[m->line], m, &remote, &source);
 	if (err)
 		return err == -EAGAIN ? err : away(g, m);
 	r = book_request(g, m, SB_ENTRY_STREAM);
@@ -214,7 +207,8 @@ static int choose_place(const struct guest *g, const struct sb_message *m,
 	err = policy_publish(g->config, &local, at);
 	if (err)
 		return err;
-	return published_elsewhere(&g->op->published, at, &g->line.book)
+	return published_elsewhere(&g->op->published, at,
+				   &g->line[m->line].book)
 		       ? EADDRINUSE
 		       : 0;
 }
@@ -232,12 +226,12 @@ static int book_listener(struct guest *g, const struct sb_message *m,
 	r->address = *at;
 	r->backlog = m->backlog > UINT16_MAX ? UINT16_MAX : m->backlog;
 	published_add(&o->published, r);
-	err = proxy_listen(g, r);
+	err = proxy_listen(&g->line[m->line], r);
 	if (!err) {
 		o->counter[COUNT_LISTENS]++;
 		return 0;
 	}
-	guest_forget(g, r);
+	line_forget(&g->line[m->line], r);
 	return err == -EAGAIN ? err : away(g, m);
 }
 
@@ -246,15 +240,17 @@ static int handle_listen(struct guest *g, const struct sb_message *m)
 	const char *wrong = wrong_request(m);
 	const struct book_record *r;
 	struct sb_address at;
+	struct line *l;
 	int err;
 
 	if (!wrong && !known_family(&m->local))
 		wrong = "a listener without a local address";
 	if (wrong)
 		return malformed(g, m, wrong);
-	if (!line_usable(g))
+	l = &g->line[m->line];
+	if (!line_usable(l))
 		return refuse(g, m, ENETUNREACH, COUNT_REFUSED_AWAY);
-	r = book_find(&g->line.book, m->entry);
+	r = book_find(&l->book, m->entry);
 	if (r && r->kind == SB_ENTRY_LISTENER &&
 	    r->generation == m->generation) {
 		at = r->address; /* asked for again: the same place */
@@ -267,44 +263,50 @@ static int handle_listen(struct guest *g, const struct sb_message *m)
 	}
 	if (err)
 		return refuse(g, m, (uint32_t)err, COUNT_REFUSED_IN_USE);
-	if (listeners_full(g, m->entry))
+	if (listeners_full(l, m->entry))
 		return refuse(g, m, ENOBUFS, COUNT_REFUSED_LIMIT);
 	return book_listener(g, m, &at);
+}
+
+/* The line that a message names, if it is one to a proxy */
+static struct line *named_line(struct guest *g, const struct sb_message *m)
+{
+	return m->line < OPERATOR_LINES ? &g->line[m->line] : NULL;
 }
 
 /* The guest has made the line, or says again that it has */
 static int handle_line_ready(struct guest *g, const struct sb_message *m)
 {
-	struct line *line = &g->line;
+	struct line *line = named_line(g, m);
 	int err;
 
-	if (m->line != OPERATOR_TCP_LINE || line->state == LINE_NONE ||
-	    line->state == LINE_LOST)
+	if (!line || line->state == LINE_NONE || line->state == LINE_LOST)
 		return malformed(g, m, "a line that was not asked for");
 	/* it would have to be lost or gone first */
-	if (line_usable(g) && (line->gref != m->gref || line->port != m->port))
+	if (line_usable(line) &&
+	    (line->gref != m->gref || line->port != m->port))
 		return malformed(g, m, "another line in place of one that is");
 	if (line->state == LINE_WANTED)
 		line->state = LINE_READY;
 	line->gref = m->gref;
 	line->port = m->port;
-	err = proxy_attach(g);
+	err = proxy_attach(line);
 	/* a proxy that is away gets the order when it says hello */
 	return err == -EAGAIN ? err : 0;
 }
 
 static int handle_line_gone(struct guest *g, const struct sb_message *m)
 {
-	struct line *line = &g->line;
+	struct line *line = named_line(g, m);
 
-	if (m->line != OPERATOR_TCP_LINE || line->state == LINE_NONE)
+	if (!line || line->state == LINE_NONE)
 		return malformed(g, m, "a line that is not there is gone");
-	if (line_usable(g) &&
+	if (line_usable(line) &&
 	    proxy_detach(line->proxy, g->domain, m->line) == -EAGAIN)
 		return -EAGAIN;
-	guest_forget_all(g, true);
+	line_forget_all(line, true);
 	line->state = LINE_NONE;
-	loop_timer_start(&g->op->service.loop, &line->again, 1000);
+	loop_timer_start(&g->op->service.loop, &line->again, LINE_AGAIN_MS);
 	return 0;
 }
 

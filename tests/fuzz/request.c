@@ -27,17 +27,18 @@ static const char configuration[] =
 
 static struct operator_service op;
 static struct guest guest;
+static struct line *line;
 static struct sb_message request;
 static unsigned int answers;
 
 /* What the proxy does with the next order: 0, -EAGAIN or -ENOTCONN */
 static int mood;
 
-int proxy_connect(struct guest *g, const struct sb_message *m,
+int proxy_connect(struct line *l, const struct sb_message *m,
 		  const struct sb_address *remote,
 		  const struct sb_address *source)
 {
-	(void)g;
+	(void)l;
 	FUZZ_ASSERT(m->entry < SB_ENTRIES_MAX);
 	FUZZ_ASSERT(remote->port >= 80 && remote->port <= 90);
 	FUZZ_ASSERT(remote->bytes[0] == 192 || remote->bytes[0] == 0x20);
@@ -46,11 +47,11 @@ int proxy_connect(struct guest *g, const struct sb_message *m,
 	return mood;
 }
 
-int proxy_listen(struct guest *g, const struct book_record *record)
+int proxy_listen(const struct line *l, const struct book_record *record)
 {
 	const struct sb_address *a = &record->address;
 
-	(void)g;
+	(void)l;
 	FUZZ_ASSERT(a->family == SB_FAMILY_IPV4
 			    ? a->port >= 80 && a->port <= 83
 			    : a->port >= 9000 && a->port <= 9001);
@@ -58,17 +59,17 @@ int proxy_listen(struct guest *g, const struct book_record *record)
 	return mood;
 }
 
-int proxy_attach(struct guest *g)
+int proxy_attach(struct line *l)
 {
-	(void)g;
+	(void)l;
 	return mood;
 }
 
-int proxy_detach(struct proxy *p, uint32_t domain, uint32_t line)
+int proxy_detach(struct proxy *p, uint32_t domain, uint32_t number)
 {
 	(void)p;
 	(void)domain;
-	(void)line;
+	(void)number;
 	return mood;
 }
 
@@ -93,22 +94,22 @@ void guest_lied(struct guest *g, const char *what)
 	g->lies++;
 }
 
-void guest_forget(struct guest *g, struct book_record *record)
+void line_forget(struct line *l, struct book_record *record)
 {
 	if (record->kind == SB_ENTRY_LISTENER)
-		published_remove(&g->op->published, record);
-	book_remove(&g->line.book, record);
+		published_remove(&op.published, record);
+	book_remove(&l->book, record);
 }
 
-void guest_forget_all(struct guest *g, bool listeners_too)
+void line_forget_all(struct line *l, bool listeners_too)
 {
 	struct book_record *r;
 	uint32_t from = 0;
 
-	while ((r = book_next(&g->line.book, from))) {
+	while ((r = book_next(&l->book, from))) {
 		from = r->entry + 1;
 		if (listeners_too || r->kind != SB_ENTRY_LISTENER)
-			guest_forget(g, r);
+			line_forget(l, r);
 	}
 }
 
@@ -132,8 +133,9 @@ static void prepare(void)
 	op.config = config;
 	guest.op = &op;
 	guest.config = config_find_guest(config, "fuzz");
-	guest.line.state = LINE_ATTACHED;
-	guest.line.book.owner = &guest;
+	line = &guest.line[OPERATOR_TCP_LINE];
+	line->guest = &guest;
+	line->state = LINE_ATTACHED;
 	mood = 0;
 	FUZZ_ASSERT(guest.config->limits.circuits == CIRCUITS_MAX);
 	FUZZ_ASSERT(guest.config->limits.listeners == LISTENERS_MAX);
@@ -144,7 +146,7 @@ static void check_books(void)
 	uint32_t circuits = 0, listeners = 0, from = 0;
 	struct book_record *r;
 
-	while ((r = book_next(&guest.line.book, from))) {
+	while ((r = book_next(&line->book, from))) {
 		from = r->entry + 1;
 		if (r->kind == SB_ENTRY_LISTENER) {
 			listeners++;
@@ -153,8 +155,8 @@ static void check_books(void)
 			circuits++;
 		}
 	}
-	FUZZ_ASSERT(circuits == guest.line.book.circuits);
-	FUZZ_ASSERT(listeners == guest.line.book.listeners);
+	FUZZ_ASSERT(circuits == line->book.circuits);
+	FUZZ_ASSERT(listeners == line->book.listeners);
 	FUZZ_ASSERT(circuits <= CIRCUITS_MAX && listeners <= LISTENERS_MAX);
 }
 
@@ -190,13 +192,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t bytes)
 		FUZZ_ASSERT(answers - before <= 1 && guest.lies - lies <= 1);
 		FUZZ_ASSERT(result == 0 || answers == before);
 		check_books();
-		r = book_find(&guest.line.book, input[0] / 4 % 16);
+		r = book_find(&line->book, input[0] / 4 % 16);
 		if (r && input[1] & 0x10)
-			guest_forget(&guest, r);
+			line_forget(line, r);
 		input += 2 + sizeof(request);
 		bytes -= 2 + sizeof(request);
 	}
-	loop_timer_stop(&guest.line.again);
-	guest_forget_all(&guest, true);
+	loop_timer_stop(&line->again);
+	line_forget_all(line, true);
 	return 0;
 }

@@ -206,6 +206,130 @@ START_TEST(a_line_that_the_proxy_gives_up_is_made_again)
 }
 END_TEST
 
+/* --- what a proxy asks --- */
+
+static const struct ipc_verdict *ask_about(enum ipc_question_kind kind,
+					   const char *to, uint16_t port,
+					   const char *from, uint16_t from_port)
+{
+	const struct ipc_verdict *v;
+
+	memset(&report.question, 0, sizeof(report.question));
+	report.type = IPC_REPORT_ASKED;
+	report.question.guest = web->domain;
+	report.question.line = 0;
+	report.question.kind = kind;
+	report.question.remote = stage_address(to, port);
+	if (from)
+		report.question.source = stage_address(from, from_port);
+	stage_report(&stage, &report);
+	v = &stage_order_expect(&stage, IPC_ORDER_VERDICT)->verdict;
+	ck_assert_mem_eq(&v->question, &report.question, sizeof(v->question));
+	return v;
+}
+
+static uint32_t error_of(enum ipc_question_kind kind, const char *to,
+			 uint16_t port)
+{
+	return ask_about(kind, to, port, NULL, 0)->error;
+}
+
+START_TEST(a_question_is_answered_by_policy)
+{
+	const struct ipc_verdict *v;
+
+	web_up();
+	for (int kind = IPC_KIND_STREAM; kind <= IPC_KIND_DATAGRAM; kind++) {
+		v = ask_about(kind, "192.0.2.1", 443, NULL, 0);
+		ck_assert_uint_eq(v->error, 0);
+		ck_assert_uint_eq(v->to.port, 443);
+		ck_assert_uint_eq(v->to.bytes[0], 192);
+		ck_assert_uint_eq(v->from.family, SB_FAMILY_NONE);
+		ck_assert(!v->direct);
+		ck_assert_uint_eq(error_of(kind, "192.0.2.1", 22), EACCES);
+		ck_assert_uint_eq(error_of(kind, "192.0.2.1", 0), EACCES);
+		ck_assert_uint_eq(error_of(kind, "127.0.0.1", 80), EACCES);
+		ck_assert_uint_eq(error_of(kind, "::1", 80), EACCES);
+		ck_assert_uint_eq(error_of(kind, "169.254.169.254", 80),
+				  EACCES);
+		ck_assert_uint_eq(error_of(kind, "::ffff:127.0.0.1", 80),
+				  EACCES);
+		v = ask_about(kind, "::ffff:127.0.0.1", 8080, NULL, 0);
+		ck_assert_uint_eq(v->error, 0);
+		ck_assert_uint_eq(v->to.family, SB_FAMILY_IPV4);
+	}
+}
+END_TEST
+
+START_TEST(a_bound_port_that_may_be_published_is_where_it_comes_from)
+{
+	const struct ipc_verdict *v;
+
+	web_up();
+	v = ask_about(IPC_KIND_STREAM, "192.0.2.1", 80, "10.0.0.2", 80);
+	ck_assert_uint_eq(v->error, 0);
+	ck_assert_uint_eq(v->from.port, 18080);
+	ck_assert_uint_eq(v->from.bytes[0], 127);
+	v = ask_about(IPC_KIND_STREAM, "192.0.2.1", 80, "10.0.0.2", 81);
+	ck_assert_uint_eq(v->error, 0);
+	ck_assert_uint_eq(v->from.family, SB_FAMILY_NONE);
+}
+END_TEST
+
+START_TEST(a_datagram_socket_is_bound_where_it_may_be_published)
+{
+	const struct ipc_verdict *v;
+
+	web_up();
+	v = ask_about(IPC_KIND_BIND, "0.0.0.0", 80, NULL, 0);
+	ck_assert_uint_eq(v->error, 0);
+	ck_assert_uint_eq(v->to.port, 18080);
+	ck_assert_uint_eq(error_of(IPC_KIND_BIND, "0.0.0.0", 81), EACCES);
+	ck_assert_uint_eq(error_of(IPC_KIND_BIND, "0.0.0.0", 0), EACCES);
+}
+END_TEST
+
+START_TEST(a_question_about_another_guest_or_line_is_not_answered)
+{
+	web_up();
+	memset(&report.question, 0, sizeof(report.question));
+	report.type = IPC_REPORT_ASKED;
+	report.question.kind = IPC_KIND_STREAM;
+	report.question.remote = stage_address("192.0.2.1", 80);
+	report.question.guest = web->domain + 1;
+	stage_report(&stage, &report);
+	report.question.guest = web->domain;
+	report.question.line = 1;
+	stage_report(&stage, &report);
+	report.question.line = 63;
+	stage_report(&stage, &report);
+	stage_order_none(&stage, 100);
+	ck_assert_uint_eq(error_of(IPC_KIND_STREAM, "192.0.2.1", 80), 0);
+}
+END_TEST
+
+START_TEST(a_reload_withdraws_what_was_said)
+{
+	const struct ipc_attach *a;
+
+	web_up();
+	ck_assert_uint_eq(error_of(IPC_KIND_STREAM, "192.0.2.1", 80), 0);
+	stage_write_config(&stage, "{ \"guests\": { \"web\": {"
+				   "\"addresses\": [\"10.0.0.2/24\", "
+				   "\"fd00::2/64\"], "
+				   "\"limits\": "
+				   "{\"listeners\":7,\"requests_per_s\":9,"
+				   "\"request_burst\":5} } } }");
+	kill(stage.operator_process, SIGHUP);
+	a = &stage_order_expect(&stage, IPC_ORDER_ATTACH)->attach;
+	ck_assert_uint_eq(a->kind, SB_LINE_TCP);
+	ck_assert_uint_eq(a->listeners_max, 7);
+	ck_assert_uint_eq(a->calls_per_s, 9);
+	ck_assert_uint_eq(a->calls_burst, 5);
+	ck_assert_uint_eq(error_of(IPC_KIND_STREAM, "192.0.2.1", 80), EACCES);
+}
+END_TEST
+
 /* --- comings and goings --- */
 
 START_TEST(a_guest_that_vanishes_is_detached)
@@ -481,6 +605,8 @@ START_TEST(the_configuration_is_read_again_when_it_is_good)
 				   "\"connect\": ["
 				   "{\"to\":\"any\",\"ports\":80}] } } }");
 	ck_assert_int_eq(run_tool("reload"), 0);
+	/* limits may have changed, and verdicts hold no longer */
+	stage_order_expect(&stage, IPC_ORDER_ATTACH);
 	send_request(web, &m);
 	expect_open(web->domain, 3, 7);
 	stage_trunk_expect(web, SB_MESSAGE_ADDRESS, &m);
@@ -523,6 +649,13 @@ static Suite *operator_suite(void)
 	tcase_add_test(t, a_published_port_belongs_to_the_first_until_it_ends);
 	tcase_add_test(t, port_0_is_a_port_that_may_be_published);
 	tcase_add_test(t, a_bound_port_that_may_be_published_is_the_source);
+	tcase_add_test(t, a_question_is_answered_by_policy);
+	tcase_add_test(
+		t, a_bound_port_that_may_be_published_is_where_it_comes_from);
+	tcase_add_test(t, a_datagram_socket_is_bound_where_it_may_be_published);
+	tcase_add_test(t,
+		       a_question_about_another_guest_or_line_is_not_answered);
+	tcase_add_test(t, a_reload_withdraws_what_was_said);
 	tcase_add_test(t, a_line_that_the_proxy_gives_up_is_made_again);
 	tcase_add_test(t, a_guest_that_vanishes_is_detached);
 	tcase_add_test(t, a_domain_id_used_again_inherits_nothing);

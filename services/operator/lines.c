@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * lines.c - a guest's lines to proxies, as the operator sees them
+ *
+ * A guest has a line for each kind of proxy that its configuration names an
+ * instance of. The operator asks for it on the trunk, the guest makes it, the
+ * proxy is ordered to attach it; what is in it the operator does not see,
+ * except for its listeners.
+ */
+#include <errno.h>
+
+#include "services/operator/operator.h"
+
+static void want_again(struct loop_timer *timer)
+{
+	line_want(loop_owner(timer, struct line, again));
+}
+
+void lines_init(struct guest *g)
+{
+	static const uint32_t kind[OPERATOR_LINES] = {
+		[OPERATOR_TCP_LINE] = SB_LINE_TCP,
+		[OPERATOR_UDP_LINE] = SB_LINE_UDP,
+	};
+	uint32_t i;
+
+	for (i = 0; i < OPERATOR_LINES; i++) {
+		struct line *l = &g->line[i];
+
+		l->guest = g;
+		l->number = i;
+		l->kind = kind[i];
+		l->again.fire = want_again;
+	}
+}
+
+/* There is no proxy-udp yet, and so no line to one */
+struct proxy *line_choose_proxy(const struct guest *g, uint32_t kind)
+{
+	if (!g->config || kind != SB_LINE_TCP)
+		return NULL;
+	return proxy_find(g->op, kind, g->config->proxy);
+}
+
+void line_want(struct line *l)
+{
+	struct sb_message m = {
+		.type = SB_MESSAGE_LINE_WANTED,
+		.line = (uint16_t)l->number,
+		.kind = (uint8_t)l->kind,
+		.domain = OPERATOR_PROXY_DOMAIN,
+	};
+
+	/* of a line that a proxy listed before the guest was here: go on */
+	if (l->state == LINE_NONE || l->state == LINE_LOST)
+		l->state = LINE_WANTED;
+	guest_send(l->guest, &m);
+}
+
+static void begin(struct line *l)
+{
+	struct guest *g = l->guest;
+	struct proxy *p = line_choose_proxy(g, l->kind);
+
+	/* of another proxy, or of the driver before this one, listed by now */
+	if (l->state != LINE_NONE && (l->proxy != p || !g->trunk.taken_over)) {
+		proxy_detach(l->proxy, g->domain, l->number);
+		line_forget_all(l, true);
+		l->state = LINE_NONE;
+	}
+	l->proxy = p;
+	if (p)
+		line_want(l);
+}
+
+void lines_begin(struct guest *g)
+{
+	uint32_t i;
+
+	for (i = 0; i < OPERATOR_LINES; i++)
+		begin(&g->line[i]);
+}
+
+void lines_end(struct guest *g)
+{
+	uint32_t i;
+
+	for (i = 0; i < OPERATOR_LINES; i++) {
+		struct line *l = &g->line[i];
+
+		if (line_usable(l))
+			proxy_detach(l->proxy, g->domain, l->number);
+		line_forget_all(l, true);
+		l->state = LINE_NONE;
+		l->due = false;
+		l->renew = false;
+		l->withdraw = false;
+		loop_timer_stop(&l->again);
+	}
+}
+
+void line_lose(struct line *l, const char *why)
+{
+	struct sb_message m = { .type = SB_MESSAGE_LINE_LOST,
+				.line = (uint16_t)l->number };
+	struct guest *g = l->guest;
+	struct operator_service *o = g->op;
+
+	log_guest(&g->limit, LOG_LEVEL_WARNING, g->domain, g->name,
+		  "line %u lost: %s", l->number, why);
+	o->counter[COUNT_LINES_LOST]++;
+	line_forget_all(l, true);
+	l->state = LINE_LOST;
+	guest_send(g, &m);
+	service_event(&o->service, "line-lost", g->name, g->domain, why);
+}
+
+void line_forget(struct line *l, struct book_record *record)
+{
+	if (record->kind == SB_ENTRY_LISTENER)
+		published_remove(&l->guest->op->published, record);
+	book_remove(&l->book, record);
+}
+
+void line_forget_all(struct line *l, bool listeners_too)
+{
+	struct book_record *r = book_next(&l->book, 0);
+
+	while (r) {
+		uint32_t entry = r->entry;
+
+		if (listeners_too || r->kind != SB_ENTRY_LISTENER)
+			line_forget(l, r);
+		r = book_next(&l->book, entry + 1);
+	}
+}
+
+/* In the guest's turn, as everything that is due */
+void line_withdraw(struct line *l)
+{
+	if (!line_usable(l))
+		return;
+	l->withdraw = true;
+	l->guest->op->counter[COUNT_WITHDRAWN]++;
+	guest_wake(l->guest);
+}
+
+void lines_withdraw_all(struct operator_service *o)
+{
+	struct guest *g;
+	uint32_t i;
+
+	for (g = o->guests; g; g = g->next) {
+		for (i = 0; i < OPERATOR_LINES; i++)
+			line_withdraw(&g->line[i]);
+	}
+}
+
+void lines_reconfigured(struct operator_service *o)
+{
+	struct guest *g;
+	uint32_t i;
+
+	for (g = o->guests; g; g = g->next) {
+		for (i = 0; i < OPERATOR_LINES; i++)
+			g->line[i].renew = line_usable(&g->line[i]);
+		guest_wake(g);
+	}
+}

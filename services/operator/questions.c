@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * questions.c - what a proxy asks about a guest's destinations
+ *
+ * A guest calls without asking the operator: the proxy does, once for each
+ * destination, and uses the verdict until it is withdrawn. So nothing here may
+ * depend on what changes without lines_withdraw_all(); what does - who listens
+ * where - only goes into verdicts that hold for one call.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "services/operator/operator.h"
+#include "services/operator/policy.h"
+
+static int refuse(struct guest *g, enum operator_counter counter, int error)
+{
+	g->refused++;
+	g->op->counter[counter]++;
+	return error;
+}
+
+static void log_refusal(struct guest *g, const char *what,
+			const struct sb_address *a)
+{
+	char text[ADDRESS_TEXT_BYTES];
+
+	log_guest(&g->limit, LOG_LEVEL_NOTICE, g->domain, g->name,
+		  "%s %s refused by policy", what,
+		  address_port_text(a, text, sizeof(text)));
+}
+
+/* Return: 0, with where to go and where from, or an errno for the guest */
+static int judge_connect(struct guest *g, const struct ipc_question *q,
+			 struct ipc_verdict *v)
+{
+	struct operator_service *o = g->op;
+	struct sb_address remote = address_unmap(&q->remote);
+	int error = policy_connect(o->config, g->config, &o->host, &remote);
+
+	if (error) {
+		log_refusal(g,
+			    q->kind == IPC_KIND_STREAM ? "connect to"
+						       : "datagrams to",
+			    &remote);
+		return refuse(g, COUNT_REFUSED_POLICY, error);
+	}
+	error = policy_route(o->config, &remote);
+	if (error)
+		return refuse(g, COUNT_REFUSED_POLICY, error);
+	v->to = remote;
+	v->from = request_source(g, &q->source, remote.family);
+	return 0;
+}
+
+static int judge_bind(struct guest *g, const struct ipc_question *q,
+		      struct ipc_verdict *v)
+{
+	struct sb_address local = address_unmap(&q->remote);
+
+	if (!local.port || policy_publish(g->config, &local, &v->to)) {
+		log_refusal(g, "bind to", &local);
+		return refuse(g, COUNT_REFUSED_POLICY, EACCES);
+	}
+	return 0;
+}
+
+static bool makes_sense(const struct ipc_question *q)
+{
+	return address_valid(&q->remote) &&
+	       (q->source.family == SB_FAMILY_NONE ||
+		address_valid(&q->source));
+}
+
+void question_handle(struct line *l, const struct ipc_question *q)
+{
+	struct guest *g = l->guest;
+	struct ipc_message *m = endpoint_draft(IPC_ORDER_VERDICT);
+	struct ipc_verdict *v = &m->verdict;
+	int error;
+
+	memset(v, 0, sizeof(*v));
+	v->question = *q;
+	g->requests++;
+	g->op->counter[COUNT_QUESTIONS]++;
+	if (!makes_sense(q))
+		error = refuse(g, COUNT_REFUSED_MALFORMED, EINVAL);
+	else if (q->kind == IPC_KIND_BIND)
+		error = judge_bind(g, q, v);
+	else
+		error = judge_connect(g, q, v);
+	v->error = (uint32_t)error;
+	if (!error)
+		g->op->counter[COUNT_ALLOWED]++;
+	/* what cannot be sent now is asked again */
+	proxy_send(l->proxy, m);
+}
