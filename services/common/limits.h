@@ -73,6 +73,30 @@
 /* How often lines with open questions are looked after */
 #define LIMIT_VERDICTS_SWEEP_MS 100u
 
+/*
+ * Datagrams
+ */
+/* Records moved by one system call, and each way by one look at a circuit */
+#define LIMIT_RECORD_BATCH 32u
+#define LIMIT_RECORD_BURST 128u
+/* Errors taken from a socket's queue by one look, and what they quote */
+#define LIMIT_ERROR_BURST 16u
+#define LIMIT_QUOTED_BYTES 512u
+/* Places for datagrams that are to come are not laid out for less */
+#define LIMIT_EXPECTED_LEAST 192u
+/* What the kernel may keep for a socket, and for all sockets of a line */
+#define LIMIT_SOCKET_BUFFER_LEAST 16384u
+#define LIMIT_SOCKET_BUFFER_DEFAULT 212992u
+#define LIMIT_SOCKET_BUFFER_MAX 1048576u
+#define LIMIT_LINE_BUFFER_BYTES 67108864u
+/* Received datagrams without room: of a socket, and bytes of a line */
+#define LIMIT_PENDING (LIMIT_RECORD_BATCH + 1u)
+#define LIMIT_PENDING_BYTES 2097152u
+/* How long one that is too large waits for a larger circuit */
+#define LIMIT_EXCHANGE_MS 500u
+/* How long answers are let in after their destination's verdict is withdrawn */
+#define LIMIT_WITHDRAWN_MS 2000u
+
 /* Status surveys and the tool */
 #define LIMIT_SURVEY_MS 500u
 #define LIMIT_TOOL_MS 3000u

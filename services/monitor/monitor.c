@@ -115,13 +115,17 @@ static int watch_configured(struct monitor *m)
 	uint32_t i;
 
 	if (!c) {
-		log_print(LOG_LEVEL_WARNING, "watching proxy-tcp main: %s",
-			  why);
+		log_print(LOG_LEVEL_WARNING,
+			  "watching proxy-tcp main, proxy-udp main: %s", why);
+		if (!error)
+			error = watches_add(&m->watches, "proxy-tcp", "main");
 		return error ? error
-			     : watches_add(&m->watches, "proxy-tcp", "main");
+			     : watches_add(&m->watches, "proxy-udp", "main");
 	}
 	for (i = 0; i < c->proxies && !error; i++)
 		error = watches_add(&m->watches, "proxy-tcp", c->proxy[i]);
+	for (i = 0; i < c->udp_proxies && !error; i++)
+		error = watches_add(&m->watches, "proxy-udp", c->udp_proxy[i]);
 	config_free(c);
 	return error;
 }

@@ -183,8 +183,9 @@ static struct config *load(struct operator_service *o, char *error)
 /* The proxies' sockets were made before confinement and cannot be made now */
 static bool same_proxies(const struct config *a, const struct config *b)
 {
-	return a->proxies == b->proxies &&
-	       memcmp(a->proxy, b->proxy, sizeof(a->proxy)) == 0;
+	return a->proxies == b->proxies && a->udp_proxies == b->udp_proxies &&
+	       memcmp(a->proxy, b->proxy, sizeof(a->proxy)) == 0 &&
+	       memcmp(a->udp_proxy, b->udp_proxy, sizeof(a->udp_proxy)) == 0;
 }
 
 bool operator_reload(struct operator_service *o, char *text, size_t size)
@@ -196,7 +197,8 @@ bool operator_reload(struct operator_service *o, char *text, size_t size)
 		config_free(c);
 		c = NULL;
 		snprintf(error, sizeof(error),
-			 "%s: \"proxies\" has changed: restart the operator",
+			 "%s: \"proxies\" or \"udp_proxies\" has changed: "
+			 "restart the operator",
 			 o->service.config);
 	}
 	if (!c) {

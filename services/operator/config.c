@@ -36,34 +36,48 @@ static bool instance_valid(const char *name)
 	       strlen(name);
 }
 
-static bool read_proxies(struct config_reader *r,
-			 const struct config_value *top, struct config *c)
+static bool read_instances(struct config_reader *r,
+			   const struct config_value *list,
+			   char (*name)[IPC_NAME_BYTES], uint32_t *names)
 {
-	struct config_value list, value;
-	size_t i, j, count;
+	struct config_value value;
+	size_t i, j, count = config_list(r, list, LIMIT_PROXIES);
 
-	strcpy(c->proxy[0], "main");
-	c->proxies = 1;
-	if (!config_get(top, "proxies", &list))
-		return true;
-	count = config_list(r, &list, LIMIT_PROXIES);
 	for (i = 0; i < count; i++) {
-		value = config_element(&list, i);
-		if (!config_name(r, &value, config_text(r, &value),
-				 c->proxy[i]))
+		value = config_element(list, i);
+		if (!config_name(r, &value, config_text(r, &value), name[i]))
 			return false;
-		if (!instance_valid(c->proxy[i]))
+		if (!instance_valid(name[i]))
 			return config_fail(r, &value.place,
 					   "an instance is of a-z, 0-9 and -");
 		for (j = 0; j < i; j++) {
-			if (strcmp(c->proxy[i], c->proxy[j]) == 0)
+			if (strcmp(name[i], name[j]) == 0)
 				return config_fail(r, &value.place,
 						   "\"%s\" is there already",
-						   c->proxy[i]);
+						   name[i]);
 		}
 	}
-	c->proxies = (uint32_t)count;
-	return count || config_fail(r, &list.place, "the list is empty");
+	*names = (uint32_t)count;
+	return !r->failed;
+}
+
+static bool read_proxies(struct config_reader *r,
+			 const struct config_value *top, struct config *c)
+{
+	struct config_value list;
+
+	strcpy(c->proxy[0], "main");
+	strcpy(c->udp_proxy[0], "main");
+	c->proxies = 1;
+	c->udp_proxies = 1;
+	/* no proxy-udp at all is no mistake: guests then have no datagrams */
+	if (config_get(top, "udp_proxies", &list) &&
+	    !read_instances(r, &list, c->udp_proxy, &c->udp_proxies))
+		return false;
+	if (!config_get(top, "proxies", &list))
+		return true;
+	return read_instances(r, &list, c->proxy, &c->proxies) &&
+	       (c->proxies || config_fail(r, &list.place, "the list is empty"));
 }
 
 static bool shares_address(const struct config_guest *a,
@@ -137,7 +151,8 @@ static bool read_top(struct config_reader *r, const json_t *json,
 		     struct config *c)
 {
 	static const char *const known[] = { "name_servers", "proxies",
-					     "limits", "guests", NULL };
+					     "udp_proxies",  "limits",
+					     "guests",	     NULL };
 	struct config_value top = { { NULL, NULL, 0 }, json };
 
 	c->limits = (struct config_limits){

@@ -69,7 +69,8 @@ struct config_limits {
  * @address:   @addresses of them, with the length of their network part
  * @connect:   @connects rules
  * @publish:   @publishes rules
- * @proxy:     instance that serves it
+ * @proxy:     instance of proxy-tcp that serves it
+ * @udp_proxy: instance of proxy-udp that serves it, or empty
  * @limits:    its own, or those of the file, or limits.h's
  */
 struct config_guest {
@@ -85,6 +86,7 @@ struct config_guest {
 	uint32_t publishes;
 	struct config_publish *publish;
 	char proxy[IPC_NAME_BYTES];
+	char udp_proxy[IPC_NAME_BYTES];
 	struct config_limits limits;
 };
 
@@ -92,6 +94,7 @@ struct config_guest {
  * struct config - the file
  * @name_server: @name_servers of them
  * @proxy:       @proxies instances of proxy-tcp
+ * @udp_proxy:   @udp_proxies instances of proxy-udp, maybe none
  * @limits:      of guests that do not set their own
  * @guest:       @guests of them
  */
@@ -100,6 +103,8 @@ struct config {
 	struct sb_address name_server[LIMIT_NAME_SERVERS];
 	uint32_t proxies;
 	char proxy[LIMIT_PROXIES][IPC_NAME_BYTES];
+	uint32_t udp_proxies;
+	char udp_proxy[LIMIT_PROXIES][IPC_NAME_BYTES];
 	struct config_limits limits;
 	uint32_t guests;
 	struct config_guest *guest;

@@ -214,30 +214,43 @@ static bool read_publishes(struct config_reader *r,
 	return !r->failed;
 }
 
-static bool is_proxy(const struct config *c, const char *name)
+static bool is_instance(const char (*instance)[IPC_NAME_BYTES],
+			uint32_t instances, const char *name)
 {
 	uint32_t i;
 
-	for (i = 0; i < c->proxies; i++) {
-		if (strcmp(c->proxy[i], name) == 0)
+	for (i = 0; i < instances; i++) {
+		if (strcmp(instance[i], name) == 0)
 			return true;
 	}
 	return false;
 }
 
-static bool read_proxy(struct config_reader *r, const struct config_value *v,
-		       const struct config *c, struct config_guest *g)
+/* The first of the instances unless @key says another */
+static bool read_instance(struct config_reader *r, const struct config_value *v,
+			  const char *key,
+			  const char (*instance)[IPC_NAME_BYTES],
+			  uint32_t instances, char *to)
 {
 	struct config_value value;
 
-	memcpy(g->proxy, c->proxy[0], sizeof(g->proxy));
-	if (!config_get(v, "proxy", &value))
+	if (instances)
+		memcpy(to, instance[0], IPC_NAME_BYTES);
+	if (!config_get(v, key, &value))
 		return true;
-	if (!config_name(r, &value, config_text(r, &value), g->proxy))
+	if (!config_name(r, &value, config_text(r, &value), to))
 		return false;
-	return is_proxy(c, g->proxy) ||
-	       config_fail(r, &value.place, "\"%s\" is not in \"proxies\"",
-			   g->proxy);
+	return is_instance(instance, instances, to) ||
+	       config_fail(r, &value.place, "\"%s\" is not in \"%s\"", to,
+			   strcmp(key, "proxy") ? "udp_proxies" : "proxies");
+}
+
+static bool read_proxy(struct config_reader *r, const struct config_value *v,
+		       const struct config *c, struct config_guest *g)
+{
+	return read_instance(r, v, "proxy", c->proxy, c->proxies, g->proxy) &&
+	       read_instance(r, v, "udp_proxy", c->udp_proxy, c->udp_proxies,
+			     g->udp_proxy);
 }
 
 static bool read_identity(struct config_reader *r, const struct config_value *v,
@@ -260,9 +273,10 @@ static bool read_identity(struct config_reader *r, const struct config_value *v,
 bool config_read_guest(struct config_reader *r, const struct config_value *v,
 		       const struct config *c, struct config_guest *g)
 {
-	static const char *const known[] = { "identity", "addresses", "connect",
-					     "publish",	 "proxy",     "limits",
-					     NULL };
+	static const char *const known[] = { "identity", "addresses",
+					     "connect",	 "publish",
+					     "proxy",	 "udp_proxy",
+					     "limits",	 NULL };
 
 	g->limits = c->limits;
 	return config_name(r, v, v->place.key, g->name) &&

@@ -34,12 +34,13 @@ void lines_init(struct guest *g)
 	}
 }
 
-/* There is no proxy-udp yet, and so no line to one */
 struct proxy *line_choose_proxy(const struct guest *g, uint32_t kind)
 {
-	if (!g->config || kind != SB_LINE_TCP)
+	if (!g->config)
 		return NULL;
-	return proxy_find(g->op, kind, g->config->proxy);
+	return proxy_find(g->op, kind,
+			  kind == SB_LINE_UDP ? g->config->udp_proxy
+					      : g->config->proxy);
 }
 
 void line_want(struct line *l)

@@ -190,7 +190,7 @@ struct operator_service {
 	struct loop_watch host_watch;
 	struct endpoint tool;
 	struct loop_timer housekeeping;
-	struct proxy proxy[LIMIT_PROXIES];
+	struct proxy proxy[2 * LIMIT_PROXIES];
 	uint32_t proxies;
 	struct guest *guests;
 	uint32_t guest_count;

@@ -358,20 +358,32 @@ static int open_proxy(struct operator_service *o, uint32_t kind,
 	return err;
 }
 
-int proxies_open(struct operator_service *o)
+static int open_proxies(struct operator_service *o, uint32_t kind,
+			const char (*instance)[IPC_NAME_BYTES],
+			uint32_t instances)
 {
 	uint32_t i;
 
-	for (i = 0; i < o->config->proxies; i++) {
-		const char *instance = o->config->proxy[i];
-		int err = open_proxy(o, SB_LINE_TCP, instance);
+	for (i = 0; i < instances; i++) {
+		int err = open_proxy(o, kind, instance[i]);
 
 		if (err) {
-			log_print(LOG_LEVEL_ERROR,
-				  "cannot serve proxy-tcp %s: %s", instance,
+			log_print(LOG_LEVEL_ERROR, "cannot serve %s %s: %s",
+				  proxy_service(kind), instance[i],
 				  strerror(-err));
 			return err;
 		}
 	}
 	return 0;
+}
+
+int proxies_open(struct operator_service *o)
+{
+	const struct config *c = o->config;
+	int err = open_proxies(o, SB_LINE_TCP, c->proxy, c->proxies);
+
+	if (!err)
+		err = open_proxies(o, SB_LINE_UDP, c->udp_proxy,
+				   c->udp_proxies);
+	return err;
 }

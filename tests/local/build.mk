@@ -23,6 +23,16 @@ $(foreach t,$(PROXY_TESTS),$(eval $(t)_SOURCES := tests/local/$(t).c \
 $(foreach t,$(PROXY_TESTS),$(eval $(t)_PACKAGES := check $(IPC_PACKAGES)))
 $(PROXY_TESTS:%=$(BUILD)/bin/%): | $(BUILD)/bin/switchboard-proxy-tcp
 
+# The same for proxy-udp
+UDP_STAGE_SOURCES := $(addprefix tests/local/,stage_udp.c guest_datagram.c) \
+	$(LOCAL_STAGE_SOURCES)
+UDP_TESTS := udp_data
+TESTS += $(UDP_TESTS)
+$(foreach t,$(UDP_TESTS),$(eval $(t)_SOURCES := tests/local/$(t).c \
+	$(UDP_STAGE_SOURCES)))
+$(foreach t,$(UDP_TESTS),$(eval $(t)_PACKAGES := check $(IPC_PACKAGES)))
+$(UDP_TESTS:%=$(BUILD)/bin/%): | $(BUILD)/bin/switchboard-proxy-udp
+
 # With the real operator
 TESTS += whole_path
 whole_path_SOURCES := tests/local/whole_path.c $(LOCAL_STAGE_SOURCES)

@@ -29,6 +29,7 @@ void stage_open(struct stage *s)
 	ck_assert_ptr_nonnull(mkdtemp(s->directory));
 	chmod(s->directory, 0755);
 	s->user = "root";
+	s->kind = SB_LINE_TCP;
 	snprintf(s->spec, sizeof(s->spec), "local:%s", s->directory);
 	s->broker = broker_start(s->directory);
 	ck_assert_ptr_nonnull(s->broker);
@@ -92,14 +93,17 @@ static void be_operator(struct stage *s)
 	mkdir(path, 0755);
 	s->pair = ipc_open(IPC_PAIR, IPC_OPERATOR, IPC_PROXY);
 	ck_assert_ptr_nonnull(s->pair);
-	snprintf(path, sizeof(path), "%s/operator/orders-main.ipc",
-		 s->directory);
+	snprintf(path, sizeof(path), "%s/operator/orders-%smain.ipc",
+		 s->directory, s->kind == SB_LINE_UDP ? "udp-" : "");
 	ck_assert_int_eq(ipc_bind(s->pair, path, 0666), 0);
 }
 
 void stage_proxy_start(struct stage *s)
 {
-	const char *argument[] = { "switchboard-proxy-tcp",
+	const char *argument[] = { s->kind == SB_LINE_UDP ? "switchboard-proxy-"
+							    "udp"
+							  : "switchboard-proxy-"
+							    "tcp",
 				   "--hypervisor",
 				   s->spec,
 				   "--run-dir",
@@ -188,7 +192,8 @@ struct guest_line *stage_line(struct stage *s, const char *name)
 	snprintf(identity, sizeof(identity), UUID, ++serial);
 	g = guest_new(s->directory, &o);
 	ck_assert_ptr_nonnull(g);
-	l = guest_line_new(g, 0, SB_LINE_TCP, LOCAL_DOMAIN_SERVICES);
+	l = guest_line_new(g, s->kind == SB_LINE_UDP, s->kind,
+			   LOCAL_DOMAIN_SERVICES);
 	ck_assert_ptr_nonnull(l);
 	return l;
 }
@@ -202,7 +207,7 @@ static void order_attach(struct stage *s, const struct guest_line *l)
 		.guest = l->guest->domain,
 		.name = "guest",
 		.line = l->number,
-		.kind = SB_LINE_TCP,
+		.kind = s->kind,
 		.gref = l->header_gref,
 		.port = l->channel.port,
 		.circuits_max = 2048,
@@ -405,15 +410,26 @@ unsigned int stage_descriptors(pid_t process)
 	return count;
 }
 
-struct guest_line *stage_open_attached(struct stage *s)
+static struct guest_line *open_attached(struct stage *s, enum sb_line_kind kind)
 {
 	struct guest_line *l;
 
 	stage_open(s);
+	s->kind = kind;
 	stage_proxy_start(s);
 	l = stage_line(s, "alpha");
 	stage_attach(s, l);
 	return l;
+}
+
+struct guest_line *stage_open_attached(struct stage *s)
+{
+	return open_attached(s, SB_LINE_TCP);
+}
+
+struct guest_line *stage_open_attached_udp(struct stage *s)
+{
+	return open_attached(s, SB_LINE_UDP);
 }
 
 void stage_close_attached(struct stage *s, struct guest_line *l)

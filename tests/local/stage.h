@@ -2,7 +2,7 @@
 /*
  * stage.h - what an integration test of a proxy stands on
  *
- *	test: guest ---- broker ---- proxy-tcp (a process) ---- loopback: test
+ *	test: guest ---- broker ---- a proxy (a process) ---- loopback: test
  *	  |                              |
  *	  +---- scripted operator -------+ (the pair)
  *
@@ -28,6 +28,7 @@
  * @pair:      the operator's end, or NULL when a real operator has it
  * @epoch:     of the proxy, from its hello
  * @user:      that the proxy becomes when started by root
+ * @kind:      of the line, and so of the proxy
  */
 struct stage {
 	char directory[64];
@@ -37,6 +38,7 @@ struct stage {
 	struct ipc_socket *pair;
 	uint32_t epoch;
 	const char *user;
+	enum sb_line_kind kind;
 };
 
 /* A fresh directory and its broker */
@@ -59,13 +61,14 @@ const struct ipc_message *stage_expect(struct stage *s, enum ipc_type type);
 bool stage_quiet(struct stage *s, int timeout_ms);
 void stage_order(struct stage *s, const struct ipc_message *m);
 
-/* A guest with one line, not attached yet */
+/* A guest with one line to that proxy, not attached yet */
 struct guest_line *stage_line(struct stage *s, const char *name);
 /* Order attach, expect attached, wait until the guest sees it */
 void stage_attach(struct stage *s, struct guest_line *l);
 void stage_detach(struct stage *s, struct guest_line *l);
 /* A stage with the proxy and one guest, whose line is attached */
 struct guest_line *stage_open_attached(struct stage *s);
+struct guest_line *stage_open_attached_udp(struct stage *s);
 void stage_close_attached(struct stage *s, struct guest_line *l);
 /* Only the orders; the entry must be offered */
 void stage_connect(struct stage *s, const struct guest_circuit *c,

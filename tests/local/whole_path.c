@@ -37,7 +37,7 @@ static void write_config(void)
 	file = fopen(config, "we");
 	ck_assert_ptr_nonnull(file);
 	fprintf(file,
-		"{ \"guests\": { \"alpha\": {\n"
+		"{ \"udp_proxies\": [], \"guests\": { \"alpha\": {\n"
 		"  \"addresses\": [\"10.88.0.11/24\"],\n"
 		"  \"connect\": [{\"to\": \"127.0.0.1\",\n"
 		"                 \"ports\": \"1024-65535\"}],\n"

@@ -6,6 +6,7 @@
 
 const char operator_config[] =
 	"{ \"name_servers\": [\"192.0.2.53\"],\n"
+	"  \"udp_proxies\": [],\n"
 	"  \"guests\": {\n"
 	"    \"web\": { \"addresses\": [\"10.0.0.2/24\", \"fd00::2/64\"],\n"
 	"      \"connect\": [ {\"to\":\"192.0.2.0/24\",\"ports\":[80,443]},\n"

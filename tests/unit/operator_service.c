@@ -314,7 +314,8 @@ START_TEST(a_reload_withdraws_what_was_said)
 
 	web_up();
 	ck_assert_uint_eq(error_of(IPC_KIND_STREAM, "192.0.2.1", 80), 0);
-	stage_write_config(&stage, "{ \"guests\": { \"web\": {"
+	stage_write_config(&stage, "{ \"udp_proxies\": [], \"guests\": { "
+				   "\"web\": {"
 				   "\"addresses\": [\"10.0.0.2/24\", "
 				   "\"fd00::2/64\"], "
 				   "\"limits\": "
@@ -596,11 +597,13 @@ START_TEST(the_configuration_is_read_again_when_it_is_good)
 	ck_assert_int_eq(run_tool("guests"), 0);
 	ck_assert_int_eq(run_tool("circuits"), 0);
 	ck_assert_int_eq(run_tool("check"), 0);
-	stage_write_config(&stage, "{ \"guests\": { \"web\": 1 } }");
+	stage_write_config(&stage, "{ \"udp_proxies\": [], \"guests\": { "
+				   "\"web\": 1 } }");
 	ck_assert_int_eq(run_tool("check"), 1);
 	ck_assert_int_eq(run_tool("reload"), 1);
 	stage_refused(web, &m, EACCES);
-	stage_write_config(&stage, "{ \"guests\": { \"web\": {"
+	stage_write_config(&stage, "{ \"udp_proxies\": [], \"guests\": { "
+				   "\"web\": {"
 				   "\"addresses\": [\"10.0.0.9/24\"], "
 				   "\"connect\": ["
 				   "{\"to\":\"any\",\"ports\":80}] } } }");
@@ -617,7 +620,8 @@ END_TEST
 
 START_TEST(guests_come_and_go_with_the_configuration)
 {
-	static const char only_db[] = "{ \"guests\": { \"db\": {"
+	static const char only_db[] = "{ \"udp_proxies\": [], \"guests\": { "
+				      "\"db\": {"
 				      "\"addresses\": [\"10.0.0.3/24\"] } } }";
 
 	web_up();

@@ -105,7 +105,7 @@ case_domain_reborn() {
 # Every thread of every service: own user, no capability, a filter
 case_confined() {
 	local service pid
-	for service in operator proxy-tcp@main monitor; do
+	for service in operator proxy-tcp@main proxy-udp@main monitor; do
 		pid=$(main_pid "switchboard-$service")
 		dom0 "cd /proc/$pid/task && for t in *; do
 			awk -v t=\$t '/^(Uid|CapEff|CapPrm|Seccomp|NoNewPrivs):/ {
@@ -114,8 +114,8 @@ case_confined() {
 			$2 == "Uid:" && $3 == 0 { bad = 1 }
 			$2 == "Seccomp:" && $3 != 2 { bad = 1 }
 			$2 == "NoNewPrivs:" && $3 != 1 { bad = 1 }
-			/Cap/ && proxy != "proxy-tcp" && $3 != "0000000000000000" { bad = 1 }
-			/Cap/ && proxy == "proxy-tcp" && $3 !~ /^0000000000000[04]00$/ { bad = 1 }
+			/Cap/ && proxy !~ /^proxy-/ && $3 != "0000000000000000" { bad = 1 }
+			/Cap/ && proxy ~ /^proxy-/ && $3 !~ /^0000000000000[04]00$/ { bad = 1 }
 			END { exit bad }'
 	done
 }
