@@ -79,9 +79,14 @@ demo: ## boot the lab, two guests, real programs over circuits
 	$(Q)deploy/demo/run
 
 .PHONY: bench
-bench: ## measure circuits against the packet-switched path
+bench: bench-native ## measure circuits against the packet-switched path
 	$(Q)deploy/deps build lab bench
 	$(Q)tests/bench/run
+
+.PHONY: bench-native
+bench-native: ## measure rings and proxies on this machine, without Xen
+	$(Q)deploy/deps build bench
+	$(Q)tests/bench/native/run
 
 .PHONY: lab
 lab: ## a running lab with a prompt in Dom0
@@ -103,4 +108,4 @@ clean: ## remove what was built
 
 .PHONY: help
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | sort | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | sort | expand -t 14

@@ -8,7 +8,7 @@
  * with a number in it, executed by sbperf: the first starts, the second
  * stops. At the stop every block is written to the file given as out=NAME:
  *
- *	{xen|dom0|guest} ADDRESS INSTRUCTIONS
+ *	{xen|dom0|guest} ADDRESS INSTRUCTIONS RUNS
  *
  * Debian's QEMU comes without the header: what is needed of it is declared
  * here, as version 1 of the interface has it.
@@ -83,10 +83,12 @@ static void write_blocks(void)
 	for (struct block *b = blocks; file && b; b = b->next)
 		for (int o = 0; o < OWNERS; o++) {
 			if (b->count[o])
-				fprintf(file, "%s %llx %llu\n", owner_name[o],
+				fprintf(file, "%s %llx %llu %llu\n",
+					owner_name[o],
 					(unsigned long long)b->address,
 					(unsigned long long)b->count[o] *
-						b->insns);
+						b->insns,
+					(unsigned long long)b->count[o]);
 			b->count[o] = 0;
 		}
 	if (file)
