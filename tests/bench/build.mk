@@ -11,5 +11,6 @@ sbperf_LIBS := $(if $(filter release,$(VARIANT)),-static-pie)
 
 # On the local hypervisor, without Xen
 PROGRAMS += sbnative
-sbnative_SOURCES = $(addprefix tests/bench/native/,native.c pair.c proxied.c \
-	ring.c sockets.c) $(BENCH_SOURCES) $(LOCAL_GUEST_SOURCES)
+sbnative_SOURCES = $(addprefix tests/bench/native/,datagrams.c native.c pair.c \
+	proxied.c ring.c sockets.c spent.c) $(BENCH_SOURCES) \
+	$(LOCAL_GUEST_SOURCES) tests/local/guest_datagram.c

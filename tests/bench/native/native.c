@@ -3,7 +3,7 @@
  * sbnative - what rings and proxies cost on this machine, without any Xen
  *
  *   sbnative [--rounds N] memory
- *   sbnative [--rounds N] proxied DIR PORT PROXY OPERATOR SERVER
+ *   sbnative [--rounds N] proxied DIR PORT OPERATOR SERVER PROXY-TCP PROXY-UDP
  *
  * memory:  messages of 64 bytes to 1 MiB from one process to another, through
  *          a ring, through memory without any protocol, memory with the least
@@ -11,7 +11,7 @@
  *          machine does meets each of them; a ratio is of bursts that were
  *          neighbours, its median is reported.
  * proxied: a test guest on the local hypervisor in DIR, whose operator and
- *          proxy have those process numbers, talks to `sbperf serve PORT`,
+ *          proxies have those process numbers, talks to `sbperf serve PORT`,
  *          process SERVER, and a plain program does the same without them.
  *
  * One line for each figure, as sbperf prints them.
@@ -22,8 +22,9 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "tests/bench/native/native.h"
+#include "tests/bench/native/spent.h"
 #include "tests/bench/sbperf/sbperf.h"
+#include "tests/local/guest.h"
 
 /*
  * One burst: long against a wake-up, short against a scheduler's turn. The
@@ -89,11 +90,30 @@ static void measure_memory(void)
 		measure_size(size);
 }
 
+/* @word: as in the usage */
+static void measure_services(char **word)
+{
+	struct guest_options o = {
+		.name = "alpha",
+		.identity = "01234567-89ab-cdef-0123-456789abcdef",
+	};
+	struct guest *g = guest_new(word[0], &o);
+
+	if (!g)
+		fail("guest");
+	watched.broker = atoi(word[2]);
+	watched.server = atoi(word[3]);
+	watched.proxy = atoi(word[4]);
+	measure_proxied(g, atoi(word[1]));
+	measure_datagrams(g, atoi(word[5]));
+	guest_free(g);
+}
+
 static int usage(void)
 {
 	fprintf(stderr, "usage: sbnative [--rounds N] memory\n"
-			"       sbnative [--rounds N] proxied DIR PORT PROXY "
-			"OPERATOR SERVER\n");
+			"       sbnative [--rounds N] proxied DIR PORT "
+			"OPERATOR SERVER PROXY-TCP PROXY-UDP\n");
 	return 2;
 }
 
@@ -111,9 +131,8 @@ int main(int argc, char **argv)
 		return usage();
 	if (argc == 2 && !strcmp(argv[1], "memory"))
 		measure_memory();
-	else if (argc == 7 && !strcmp(argv[1], "proxied"))
-		measure_proxied(argv[2], atoi(argv[3]), atoi(argv[4]),
-				atoi(argv[5]), atoi(argv[6]));
+	else if (argc == 8 && !strcmp(argv[1], "proxied"))
+		measure_services(argv + 2);
 	else
 		return usage();
 	return 0;

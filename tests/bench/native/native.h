@@ -40,8 +40,9 @@ double unix_burst(const struct pace *p);
 double pair_run(void (*produce)(void *shared), void (*consume)(void *shared),
 		void *shared);
 
-/* Through a proxy; see proxied.c */
-void measure_proxied(const char *directory, uint16_t port, pid_t proxy,
-		     pid_t broker, pid_t server);
+struct guest;
+/* proxied.c, datagrams.c: through the proxies; proxied first */
+void measure_proxied(struct guest *g, uint16_t port);
+void measure_datagrams(struct guest *g, pid_t proxy_udp);
 
 #endif
