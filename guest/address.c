@@ -67,6 +67,16 @@ int sb_address_parse(struct sb_address *a, const struct sock *sk,
 	return parse_v6(a, (const struct sockaddr_in6 *)sa, bytes);
 }
 
+/* Of whatever family it says */
+int sb_address_parse_any(struct sb_address *a, const struct sockaddr *sa,
+			 int bytes)
+{
+	memset(a, 0, sizeof(*a));
+	if (sa->sa_family == AF_INET)
+		return parse_v4(a, (const struct sockaddr_in *)sa, bytes);
+	return parse_v6(a, (const struct sockaddr_in6 *)sa, bytes);
+}
+
 static int format_v4(const struct sb_address *a, struct sockaddr_in *sin)
 {
 	memset(sin, 0, sizeof(*sin));
@@ -134,14 +144,32 @@ bool sb_address_is_loopback(const struct sb_address *a)
 	return is_v6(a, IPV6_ADDR_LOOPBACK);
 }
 
-bool sb_address_is_multicast(const struct sb_address *a)
+bool sb_address_is_broadcast(const struct sb_address *a)
 {
 	static const u8 broadcast[4] = { 255, 255, 255, 255 };
 
+	return a->family == SB_FAMILY_IPV4 &&
+	       !memcmp(a->bytes, broadcast, sizeof(broadcast));
+}
+
+bool sb_address_is_multicast(const struct sb_address *a)
+{
 	if (a->family == SB_FAMILY_IPV4)
 		return (a->bytes[0] & 0xf0) == 0xe0 ||
-		       !memcmp(a->bytes, broadcast, sizeof(broadcast));
+		       sb_address_is_broadcast(a);
 	return is_v6(a, IPV6_ADDR_MULTICAST);
+}
+
+void sb_address_any_to_loopback(struct sb_address *a)
+{
+	if (!sb_address_is_any(a))
+		return;
+	if (a->family == SB_FAMILY_IPV4) {
+		a->bytes[0] = 127;
+		a->bytes[3] = 1;
+	} else {
+		a->bytes[15] = 1;
+	}
 }
 
 bool sb_address_equal(const struct sb_address *a, const struct sb_address *b)
@@ -158,6 +186,21 @@ bool sb_address_is_own(const struct sb_address *a)
 	read_lock_bh(&own_lock);
 	for (i = 0; i < own_count && !found; i++)
 		found = sb_address_equal(&own[i], a);
+	read_unlock_bh(&own_lock);
+	return found;
+}
+
+bool sb_address_own_first(u16 family, struct sb_address *a)
+{
+	bool found = false;
+	unsigned int i;
+
+	read_lock_bh(&own_lock);
+	for (i = 0; i < own_count && !found; i++) {
+		found = own[i].family == family;
+		if (found)
+			*a = own[i];
+	}
 	read_unlock_bh(&own_lock);
 	return found;
 }

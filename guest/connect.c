@@ -9,19 +9,6 @@
 
 #include "switchboard.h"
 
-/* Nothing to connect to means this machine, as in Linux */
-static void any_to_loopback(struct sb_address *a)
-{
-	if (!sb_address_is_any(a))
-		return;
-	if (a->family == SB_FAMILY_IPV4) {
-		a->bytes[0] = 127;
-		a->bytes[3] = 1;
-	} else {
-		a->bytes[15] = 1;
-	}
-}
-
 static int parse_remote(struct sb_address *a, const struct sock *sk,
 			const struct sockaddr *sa, int bytes)
 {
@@ -29,7 +16,8 @@ static int parse_remote(struct sb_address *a, const struct sock *sk,
 
 	if (error)
 		return error;
-	any_to_loopback(a);
+	/* nothing to connect to means this machine, as in Linux */
+	sb_address_any_to_loopback(a);
 	if (sb_address_is_multicast(a))
 		return -ENETUNREACH;
 	if (sk->sk_family == AF_INET6 && sk->sk_ipv6only &&

@@ -2,11 +2,10 @@
 /*
  * family.c - the protocol families, and how sockets come and go
  *
- * PF_INET and PF_INET6 become ours, PF_PACKET refuses. Streams are whole.
- * Datagram sockets exist so that programs can do interface ioctls and look at
- * options, as many do before anything else; whatever would move a datagram
- * answers EPROTONOSUPPORT. Sockets of the kernel's own (NFS and the like
- * reach into struct tcp_sock) and of other network namespaces are refused.
+ * PF_INET and PF_INET6 become ours, PF_PACKET refuses: streams, UDP and ping
+ * are there, whoever the program belongs to. Sockets of the kernel's own (NFS
+ * and the like reach into struct tcp_sock) and of other network namespaces are
+ * refused.
  */
 #include <linux/in.h>
 #include <linux/module.h>
@@ -43,6 +42,8 @@ static void destruct(struct sock *sk)
 	hlist_del_init(&sb->all_node);
 	spin_unlock_bh(&all_lock);
 	sb_accept_free(sb);
+	skb_queue_purge(&sk->sk_receive_queue);
+	skb_queue_purge(&sk->sk_error_queue);
 	atomic64_dec(&sb_counters.sockets);
 }
 
@@ -89,15 +90,16 @@ static struct sb_sock *socket_at(struct hlist_node *node)
 	return hlist_entry_safe(node, struct sb_sock, all_node);
 }
 
-/* The next listening socket after @last, referenced; @last's is dropped */
-static struct sb_sock *next_listener(struct sb_sock *last)
+/* The next socket after @last, referenced; @last's reference is dropped */
+static struct sb_sock *next_wanted(struct sb_sock *last,
+				   bool (*wanted)(const struct sock *sk))
 {
 	struct sb_sock *sb;
 
 	spin_lock_bh(&all_lock);
 	sb = socket_at(last ? last->all_node.next : all_socks.first);
-	while (sb && (sb->sk.sk_state != TCP_LISTEN ||
-		      !refcount_inc_not_zero(&sb->sk.sk_refcnt)))
+	while (sb &&
+	       (!wanted(&sb->sk) || !refcount_inc_not_zero(&sb->sk.sk_refcnt)))
 		sb = socket_at(sb->all_node.next);
 	spin_unlock_bh(&all_lock);
 	if (last)
@@ -105,139 +107,65 @@ static struct sb_sock *next_listener(struct sb_sock *last)
 	return sb;
 }
 
-void sb_sock_visit_listeners(void (*visit)(struct sock *sk))
+void sb_sock_visit(bool (*wanted)(const struct sock *sk),
+		   void (*visit)(struct sock *sk))
 {
 	struct sb_sock *sb = NULL;
 
-	while ((sb = next_listener(sb)))
+	while ((sb = next_wanted(sb, wanted)))
 		visit(&sb->sk);
 }
 
-static int control_release(struct socket *sock)
+static int choose_datagram(int family, int protocol)
 {
-	struct sock *sk = sock->sk;
+	int ping = family == PF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6;
 
-	if (!sk)
-		return 0;
-	set_bit(SB_SOCK_CLOSED, &sb_sk(sk)->flags);
-	sock->sk = NULL;
-	sock_orphan(sk);
-	sock_put(sk);
-	return 0;
+	if (protocol == 0 || protocol == IPPROTO_UDP)
+		return IPPROTO_UDP;
+	return protocol == ping ? ping : -EPROTONOSUPPORT;
 }
 
-static int control_bind(struct socket *sock, struct sockaddr *addr, int bytes)
-{
-	return -EPROTONOSUPPORT;
-}
-
-static int control_connect(struct socket *sock, struct sockaddr *addr,
-			   int bytes, int flags)
-{
-	return -EPROTONOSUPPORT;
-}
-
-static int control_getname(struct socket *sock, struct sockaddr *addr, int peer)
-{
-	struct sb_address any = {};
-
-	if (peer)
-		return -ENOTCONN;
-	any.family = sock->sk->sk_family == AF_INET ? SB_FAMILY_IPV4
-						    : SB_FAMILY_IPV6;
-	return sb_address_format(&any, sock->sk, addr);
-}
-
-static __poll_t control_poll(struct file *file, struct socket *sock,
-			     struct poll_table_struct *table)
-{
-	sock_poll_wait(file, sock, table);
-	return EPOLLOUT | EPOLLWRNORM;
-}
-
-static int control_shutdown(struct socket *sock, int how)
-{
-	return -ENOTCONN;
-}
-
-static int control_sendmsg(struct socket *sock, struct msghdr *msg,
-			   size_t bytes)
-{
-	return -EPROTONOSUPPORT;
-}
-
-static int control_recvmsg(struct socket *sock, struct msghdr *msg,
-			   size_t bytes, int flags)
-{
-	return -EPROTONOSUPPORT;
-}
-
-static const struct proto_ops control_ops = {
-	.family = PF_INET,
-	.owner = THIS_MODULE,
-	.release = control_release,
-	.bind = control_bind,
-	.connect = control_connect,
-	.socketpair = sock_no_socketpair,
-	.accept = sock_no_accept,
-	.getname = control_getname,
-	.poll = control_poll,
-	.ioctl = sb_control_ioctl,
-#ifdef CONFIG_COMPAT
-	.compat_ioctl = sb_control_compat_ioctl,
-#endif
-	.listen = sock_no_listen,
-	.shutdown = control_shutdown,
-	.setsockopt = sb_options_set,
-	.getsockopt = sb_options_get,
-	.sendmsg = control_sendmsg,
-	.recvmsg = control_recvmsg,
-	.mmap = sock_no_mmap,
-	.sendpage = sock_no_sendpage,
-};
-
-/* Which operations a socket of a type and protocol gets, or ERR_PTR */
-static const struct proto_ops *choose_ops(int type, int protocol)
+/* The protocol of a socket, or -errno */
+static int choose(int family, int type, int protocol)
 {
 	if (protocol < 0 || protocol >= IPPROTO_MAX)
-		return ERR_PTR(-EINVAL);
+		return -EINVAL;
 	switch (type) {
 	case SOCK_STREAM:
-		if (protocol == 0 || protocol == IPPROTO_TCP)
-			return &sb_stream_ops;
-		return ERR_PTR(-EPROTONOSUPPORT);
+		return protocol == 0 || protocol == IPPROTO_TCP
+			       ? IPPROTO_TCP
+			       : -EPROTONOSUPPORT;
 	case SOCK_DGRAM:
-		if (protocol == 0 || protocol == IPPROTO_UDP)
-			return &control_ops;
-		return ERR_PTR(-EPROTONOSUPPORT);
+		return choose_datagram(family, protocol);
 	case SOCK_RAW:
-		return ERR_PTR(-EPERM);
+		return -EPERM;
 	default:
-		return ERR_PTR(-ESOCKTNOSUPPORT);
+		return -ESOCKTNOSUPPORT;
 	}
 }
 
 static int create(struct net *net, struct socket *sock, int protocol, int kern,
 		  int family)
 {
-	const struct proto_ops *ops = choose_ops(sock->type, protocol);
+	bool stream = sock->type == SOCK_STREAM;
 	struct sock *sk;
 
-	if (IS_ERR(ops))
-		return PTR_ERR(ops);
+	protocol = choose(family, sock->type, protocol);
+	if (protocol < 0)
+		return protocol;
 	if (kern || !net_eq(net, &init_net))
 		return -EAFNOSUPPORT;
-	sk = sk_alloc(net, family, GFP_KERNEL, &sb_proto, kern);
+	sk = sk_alloc(net, family, GFP_KERNEL,
+		      stream ? &sb_proto : &sb_datagram_proto, kern);
 	if (!sk)
 		return -ENOBUFS;
 	sock_init_data(sock, sk);
 	init(sb_sk(sk));
-	sock->ops = ops;
+	sk->sk_protocol = protocol;
+	if (!stream)
+		sb_datagram_init(sb_sk(sk));
+	sock->ops = stream ? &sb_stream_ops : &sb_datagram_ops;
 	sock->state = SS_UNCONNECTED;
-	if (sock->type == SOCK_DGRAM) {
-		sk->sk_protocol = IPPROTO_UDP;
-		set_bit(SB_SOCK_CONTROL, &sb_sk(sk)->flags);
-	}
 	return 0;
 }
 
@@ -277,6 +205,11 @@ int sb_family_init(void)
 	error = proto_register(&sb_proto, 1);
 	if (error)
 		return error;
+	error = proto_register(&sb_datagram_proto, 1);
+	if (error) {
+		proto_unregister(&sb_proto);
+		return error;
+	}
 	for (i = 0; i < ARRAY_SIZE(families); i++) {
 		sock_unregister(families[i].family);
 		error = sock_register(&families[i]);

@@ -269,6 +269,8 @@ struct sb_circuit *sb_table_slot(struct sb_guest_line *line, u32 entry);
  */
 struct sb_circuit *sb_pool_take(struct sb_guest_line *line, u32 kept,
 				bool may_make);
+/* A large one, made if need be as long as there are not too many; or ERR_PTR */
+struct sb_circuit *sb_pool_take_large(struct sb_guest_line *line);
 /* An entry without pages, for a listener */
 struct sb_circuit *sb_pool_take_bare(struct sb_guest_line *line);
 /* A circuit of state CLOSING or REVOKED: has the peer answered? */
@@ -320,8 +322,31 @@ int sb_frontend_init(void);
 
 /* ---- family.c ---- */
 extern struct proto sb_proto;
-/* Visit each listening socket, with a reference; may sleep */
-void sb_sock_visit_listeners(void (*visit)(struct sock *sk));
+extern struct proto sb_datagram_proto;
+/* Visit each socket that is @wanted, with a reference; @visit may sleep */
+void sb_sock_visit(bool (*wanted)(const struct sock *sk),
+		   void (*visit)(struct sock *sk));
+
+/* ---- ops.c ---- */
+/* bind()'s address */
+int sb_bind_parse(struct sb_address *a, const struct sock *sk,
+		  const struct sockaddr *sa, int bytes);
+int sb_bind_check(const struct sock *sk, const struct sb_address *a);
+
+/* ---- datagram.c ---- */
+extern const struct proto_ops sb_datagram_ops;
+void sb_datagram_init(struct sb_sock *sb);
+/* A bell, or the release of the socket; spinlock or ownership held */
+void sb_datagram_bell(struct sb_sock *sb);
+/* An option that is only kept in the guest changed; ownership held */
+void sb_datagram_hint_changed(struct sb_sock *sb);
+/* A line to proxy-udp is there: sockets that need one get their circuits */
+void sb_datagram_line_up(void);
+
+static inline bool sb_is_datagram(const struct sb_sock *sb)
+{
+	return sb->sk.sk_type == SOCK_DGRAM;
+}
 
 /* ---- stream.c ---- */
 void sb_stream_bell(struct sb_sock *sb);
@@ -431,6 +456,16 @@ void sb_port_unlisten(struct sb_sock *sb);
 void sb_port_move(struct sb_sock *sb, u16 port);
 /* Who listens there, referenced; or NULL */
 struct sb_sock *sb_port_find(const struct sb_address *a);
+/* A datagram socket's ends; @remote of family none: it is not connected */
+void sb_port_connect(struct sb_sock *sb, const struct sb_address *local,
+		     const struct sb_address *remote);
+/* Who gets a datagram, referenced; or NULL */
+struct sb_sock *sb_port_find_datagram(const struct sb_address *to,
+				      const struct sb_address *from);
+/* Each datagram socket with this port; @visit must not sleep */
+void sb_port_visit_datagram(u16 port,
+			    void (*visit)(struct sb_sock *sb, void *arg),
+			    void *arg);
 
 static inline void sb_count(atomic64_t *counter)
 {

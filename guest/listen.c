@@ -299,7 +299,12 @@ static void line_up(struct sock *sk)
 	sb_line_put(line);
 }
 
+static bool is_listening(const struct sock *sk)
+{
+	return READ_ONCE(sk->sk_state) == TCP_LISTEN;
+}
+
 void sb_accept_line_up(void)
 {
-	sb_sock_visit_listeners(line_up);
+	sb_sock_visit(is_listening, line_up);
 }

@@ -291,6 +291,11 @@ void sb_netdev_clear(void)
 	}
 }
 
+u32 sb_netdev_index(void)
+{
+	return device->ifindex;
+}
+
 static int bring_up(struct net_device *dev)
 {
 	int err;

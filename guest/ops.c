@@ -10,8 +10,8 @@
 #include "switchboard.h"
 
 /* AF_UNSPEC with INADDR_ANY passes for AF_INET, as in Linux */
-static int parse_bind(struct sb_address *a, const struct sock *sk,
-		      const struct sockaddr *sa, int bytes)
+int sb_bind_parse(struct sb_address *a, const struct sock *sk,
+		  const struct sockaddr *sa, int bytes)
 {
 	struct sockaddr_in any;
 
@@ -26,16 +26,20 @@ static int parse_bind(struct sb_address *a, const struct sock *sk,
 	return sb_address_parse(a, sk, sa, bytes);
 }
 
-static int may_bind(const struct sock *sk, const struct sb_address *a)
+/* Datagram sockets may be bound to a group, and ping has no privileged ports */
+int sb_bind_check(const struct sock *sk, const struct sb_address *a)
 {
 	if (sk->sk_family == AF_INET6 && sk->sk_ipv6only &&
 	    a->family == SB_FAMILY_IPV4)
 		return -EINVAL;
 	if (!sb_address_is_any(a) && !sb_address_is_loopback(a) &&
 	    !sb_address_is_own(a) &&
+	    !(sk->sk_type == SOCK_DGRAM && sb_address_is_multicast(a)) &&
 	    !sb_option_hint(sb_sk(sk), SB_HINT_IP_FREEBIND))
 		return -EADDRNOTAVAIL;
 	if (a->port && a->port < SB_PORT_PRIVILEGED &&
+	    (sk->sk_protocol == IPPROTO_TCP ||
+	     sk->sk_protocol == IPPROTO_UDP) &&
 	    !ns_capable(sock_net(sk)->user_ns, CAP_NET_BIND_SERVICE))
 		return -EACCES;
 	return 0;
@@ -64,9 +68,9 @@ static int stream_bind(struct socket *sock, struct sockaddr *sa, int bytes)
 	struct sb_address a;
 	int error;
 
-	error = parse_bind(&a, sk, sa, bytes);
+	error = sb_bind_parse(&a, sk, sa, bytes);
 	if (!error)
-		error = may_bind(sk, &a);
+		error = sb_bind_check(sk, &a);
 	if (error)
 		return error;
 	lock_sock(sk);

@@ -5,6 +5,7 @@
  * Ranges, adjustments and errors are those of Linux 6.1. docs/OPTIONS.md shows
  * the same table to people.
  */
+#include "option_rows.h"
 #include "switchboard.h"
 
 #include <linux/in6.h>
@@ -127,8 +128,8 @@ static int check_membership(struct sb_sock *sb, int *value)
 	return -EPROTO;
 }
 
-static int get_bytes(char __user *to, int __user *bytes, const void *from,
-		     size_t size)
+int sb_option_get_bytes(char __user *to, int __user *bytes, const void *from,
+			size_t size)
 {
 	int room;
 
@@ -143,7 +144,7 @@ static int get_bytes(char __user *to, int __user *bytes, const void *from,
 }
 
 /* Only there to be read */
-static int refuse(struct sb_sock *sb, sockptr_t value, unsigned int bytes)
+int sb_option_refuse(struct sb_sock *sb, sockptr_t value, unsigned int bytes)
 {
 	return -ENOPROTOOPT;
 }
@@ -152,7 +153,7 @@ static int refuse(struct sb_sock *sb, sockptr_t value, unsigned int bytes)
 static int get_nothing(struct sb_sock *sb, char __user *value,
 		       int __user *bytes)
 {
-	return get_bytes(value, bytes, "", 0);
+	return sb_option_get_bytes(value, bytes, "", 0);
 }
 
 /* Asking for nothing is fine: sshd does, to be rid of source routes */
@@ -200,7 +201,7 @@ static int get_congestion(struct sb_sock *sb, char __user *value,
 	if (sb->options.set & SB_OPTION_CONGESTION)
 		memcpy(name, sb->options.congestion, sizeof(name));
 	release_sock(&sb->sk);
-	return get_bytes(value, bytes, name, sizeof(name));
+	return sb_option_get_bytes(value, bytes, name, sizeof(name));
 }
 
 static void fill_info(struct sb_sock *sb, struct tcp_info *to)
@@ -235,7 +236,7 @@ static int get_info(struct sb_sock *sb, char __user *value, int __user *bytes)
 	} else if (info.tcpi_state != TCP_CLOSE) {
 		fill_info(sb, &info);
 	}
-	return get_bytes(value, bytes, &info, sizeof(info));
+	return sb_option_get_bytes(value, bytes, &info, sizeof(info));
 }
 
 /* The peer's segment size, 0 while there is no connection */
@@ -264,31 +265,6 @@ static int read_mtu(struct sb_sock *sb, const struct sb_option *o)
 	return bytes ? bytes + HEADERS_BYTES : -ENOTCONN;
 }
 
-#define FLAG(l, n, b, at_first, ...)                                           \
-	{                                                                      \
-		.level = l, .name = n, .store = SB_STORE_FLAG, .yes_no = true, \
-		.bit = b, .min = S32_MIN, .max = S32_MAX, .initial = at_first, \
-		__VA_ARGS__                                                    \
-	}
-#define FIELD(l, n, b, width, field, least, most, at_first, ...)            \
-	{                                                                   \
-		.level = l, .name = n, .store = SB_STORE_##width, .bit = b, \
-		.where = offsetof(struct sb_options, field), .min = least,  \
-		.max = most, .initial = at_first, __VA_ARGS__               \
-	}
-#define HINT(l, n, hint, least, most, at_first, ...)                          \
-	{                                                                     \
-		.level = l, .name = n, .store = SB_STORE_HINT, .where = hint, \
-		.min = least, .max = most, .initial = at_first, __VA_ARGS__   \
-	}
-#define SWITCH(l, n, hint, at_first) \
-	HINT(l, n, hint, S32_MIN, S32_MAX, at_first, .yes_no = true)
-#define OTHER(l, n, ...)                                          \
-	{                                                         \
-		.level = l, .name = n, .store = SB_STORE_NOWHERE, \
-		.min = S32_MIN, .max = S32_MAX, __VA_ARGS__       \
-	}
-
 static const struct sb_option table[] = {
 	FLAG(SOL_TCP, TCP_NODELAY, SB_OPTION_NODELAY, 0),
 	FLAG(SOL_TCP, TCP_CORK, SB_OPTION_CORK, 0),
@@ -307,9 +283,10 @@ static const struct sb_option table[] = {
 	      MAX_TCP_WINDOW, 0, .check = check_maxseg, .read = read_maxseg),
 	OTHER(SOL_TCP, TCP_CONGESTION, .set = set_congestion,
 	      .get = get_congestion),
-	OTHER(SOL_TCP, TCP_INFO, .set = refuse, .get = get_info),
-	OTHER(SOL_TCP, TCP_CC_INFO, .set = refuse, .get = get_nothing),
-	OTHER(SOL_TCP, TCP_ULP, .set = refuse, .get = get_nothing),
+	OTHER(SOL_TCP, TCP_INFO, .set = sb_option_refuse, .get = get_info),
+	OTHER(SOL_TCP, TCP_CC_INFO, .set = sb_option_refuse,
+	      .get = get_nothing),
+	OTHER(SOL_TCP, TCP_ULP, .set = sb_option_refuse, .get = get_nothing),
 	OTHER(SOL_TCP, TCP_FASTOPEN_CONNECT, .check = check_fastopen_connect),
 	HINT(SOL_TCP, TCP_FASTOPEN, SB_HINT_FASTOPEN, 0, S32_MAX, 0,
 	     .check = check_fastopen),
@@ -326,9 +303,10 @@ static const struct sb_option table[] = {
 	      .check = check_tos),
 	FIELD(SOL_IP, IP_TTL, SB_OPTION_TTL, U8, ttl, -1, 255, DEFAULT_HOPS,
 	      .check = check_ttl),
-	OTHER(SOL_IP, IP_MTU, .set = refuse, .read = read_mtu),
+	OTHER(SOL_IP, IP_MTU, .set = sb_option_refuse, .read = read_mtu),
 	OTHER(SOL_IP, IP_OPTIONS, .set = set_ip_options, .get = get_nothing),
-	OTHER(SOL_IP, IP_PKTOPTIONS, .set = refuse, .get = get_nothing),
+	OTHER(SOL_IP, IP_PKTOPTIONS, .set = sb_option_refuse,
+	      .get = get_nothing),
 	OTHER(SOL_IP, IP_TRANSPARENT, .check = check_transparent),
 	OTHER(SOL_IP, IP_ADD_MEMBERSHIP, .check = check_membership),
 	OTHER(SOL_IP, IP_DROP_MEMBERSHIP, .check = check_membership),
@@ -352,7 +330,7 @@ static const struct sb_option table[] = {
 	      DEFAULT_HOPS, .check = check_hops),
 	FIELD(SOL_IPV6, IPV6_TCLASS, SB_OPTION_TCLASS, U8, tclass, -1, 255, 0,
 	      .check = check_tclass),
-	OTHER(SOL_IPV6, IPV6_MTU, .set = refuse, .read = read_mtu),
+	OTHER(SOL_IPV6, IPV6_MTU, .set = sb_option_refuse, .read = read_mtu),
 	OTHER(SOL_IPV6, IPV6_TRANSPARENT, .check = check_transparent),
 	OTHER(SOL_IPV6, IPV6_ADD_MEMBERSHIP, .check = check_membership),
 	OTHER(SOL_IPV6, IPV6_DROP_MEMBERSHIP, .check = check_membership),

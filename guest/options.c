@@ -11,7 +11,7 @@
  *
  * docs/OPTIONS.md shows the table to people.
  */
-#include "switchboard.h"
+#include "datagram.h"
 
 #include <linux/net.h>
 #include <linux/sockptr.h>
@@ -60,6 +60,8 @@ static void store_value(struct sb_sock *sb, const struct sb_option *o,
 		return;
 	case SB_STORE_HINT:
 		sb->hints.changed[o->where] = value ^ o->initial;
+		if (sb_is_datagram(sb))
+			sb_datagram_hint_changed(sb);
 		return;
 	case SB_STORE_FLAG:
 		set_flag(&sb->options, o->bit, value);
@@ -114,8 +116,8 @@ static const struct sb_option *find(const struct sb_sock *sb, int level,
 {
 	if (level == SOL_IPV6 && sb->sk.sk_family != AF_INET6)
 		return NULL;
-	if (level == SOL_TCP && sb->sk.sk_protocol != IPPROTO_TCP)
-		return NULL;
+	if (sb_is_datagram(sb))
+		return sb_datagram_option_find(level, name);
 	return sb_option_find(level, name);
 }
 
@@ -197,7 +199,7 @@ int sb_options_get(struct socket *sock, int level, int optname,
 
 	/* so Linux says on IPv4 sockets */
 	if (sock->sk->sk_family == AF_INET && level != SOL_TCP &&
-	    level != SOL_IP)
+	    level != SOL_UDP && level != SOL_IP)
 		return -EOPNOTSUPP;
 	if (!o)
 		return -ENOPROTOOPT;

@@ -50,6 +50,13 @@ enum sb_hint {
 	SB_HINT_IPV6_RECVPATHMTU,
 	SB_HINT_IPV6_RECVORIGDSTADDR,
 	SB_HINT_IPV6_FLOWINFO,
+	SB_HINT_IP_MULTICAST_TTL,
+	SB_HINT_IPV6_MULTICAST_HOPS,
+	SB_HINT_IPV6_MULTICAST_ALL,
+	SB_HINT_UDP_SEGMENT,
+	SB_HINT_UDP_GRO,
+	SB_HINT_UDP_NO_CHECK6_TX,
+	SB_HINT_UDP_NO_CHECK6_RX,
 	SB_HINTS
 };
 
@@ -93,8 +100,8 @@ enum sb_store {
 
 /**
  * struct sb_option - what is known about one option
- * @level:   SOL_TCP, SOL_IP or SOL_IPV6
- * @name:    TCP_..., IP_... or IPV6_...
+ * @level:   SOL_TCP, SOL_UDP, SOL_IP or SOL_IPV6
+ * @name:    TCP_..., UDP_..., IP_... or IPV6_...
  * @store:   where the value lives
  * @yes_no:  any value but 0 counts as 1
  * @where:   offset in struct sb_options, or enum sb_hint
@@ -126,8 +133,14 @@ struct sb_option {
 /* Whether a hint that is off at first has been set, for who can make use of it */
 bool sb_option_hint(const struct sb_sock *sb, enum sb_hint hint);
 
-/* Both in option_table.c: NULL for what is not supported */
+/* In option_table.c: NULL for what is not supported */
 const struct sb_option *sb_option_find(int level, int name);
+
+/* setsockopt() and getsockopt() of bytes that are no int */
+int sb_option_get_bytes(char __user *to, int __user *bytes, const void *from,
+			size_t size);
+/* .set of options that are only there to be read */
+int sb_option_refuse(struct sb_sock *sb, sockptr_t value, unsigned int bytes);
 
 /* The value, stored or initial */
 int sb_option_load(const struct sb_sock *sb, const struct sb_option *o);

@@ -35,6 +35,7 @@ static bool configured;
 static void line_up(struct work_struct *work)
 {
 	sb_accept_line_up();
+	sb_datagram_line_up();
 }
 
 static DECLARE_WORK(line_up_work, line_up);
@@ -125,7 +126,8 @@ static void take_line_wanted(const struct sb_message *m, domid_t operator)
 {
 	struct sb_guest_line *line = lines[m->line];
 
-	if (m->kind != SB_LINE_TCP || m->domain != operator) {
+	if ((m->kind != SB_LINE_TCP && m->kind != SB_LINE_UDP) ||
+	    m->domain != operator) {
 		pr_warn_ratelimited("line %u: kind %u, domain %u unsupported\n",
 				    m->line, m->kind, m->domain);
 		return;

@@ -136,6 +136,43 @@ struct sb_circuit *sb_pool_take(struct sb_guest_line *line, u32 kept,
 	return place(line, sb_circuit_alloc(SB_CIRCUIT_ORDER));
 }
 
+/* How many large circuits this guest's memory allows for */
+static u32 large_wanted(void)
+{
+	unsigned long pages = SB_CIRCUIT_PAGES(SB_LARGE_ORDER);
+
+	return clamp_t(unsigned long, totalram_pages() / SB_LARGE_SHARE / pages,
+		       SB_LARGE_MIN, SB_LARGE_MAX);
+}
+
+struct sb_circuit *sb_pool_take_large(struct sb_guest_line *line)
+{
+	struct sb_circuit *c = NULL;
+	bool make;
+
+	spin_lock_bh(&line->lock);
+	if (line->large_ready) {
+		c = list_first_entry(&line->large, struct sb_circuit, node);
+		forget_ready(c);
+		c->state = SB_CIRCUIT_BUSY;
+	}
+	make = !c && line->large_made < large_wanted();
+	if (make)
+		line->large_made++;
+	spin_unlock_bh(&line->lock);
+	if (c)
+		return c;
+	if (!make)
+		return ERR_PTR(-ENOBUFS);
+	c = place(line, sb_circuit_alloc(SB_LARGE_ORDER));
+	if (IS_ERR(c)) {
+		spin_lock_bh(&line->lock);
+		line->large_made--;
+		spin_unlock_bh(&line->lock);
+	}
+	return c;
+}
+
 struct sb_circuit *sb_pool_take_bare(struct sb_guest_line *line)
 {
 	struct sb_circuit *c = sb_circuit_alloc_bare();
@@ -258,15 +295,6 @@ static void end(struct sb_circuit *c)
 	sb_circuit_free(c);
 }
 
-/* How many large circuits this guest's memory allows for */
-static u32 large_wanted(void)
-{
-	unsigned long pages = SB_CIRCUIT_PAGES(SB_LARGE_ORDER);
-
-	return clamp_t(unsigned long, totalram_pages() / SB_LARGE_SHARE / pages,
-		       SB_LARGE_MIN, SB_LARGE_MAX);
-}
-
 static bool add(struct sb_guest_line *line, unsigned int order)
 {
 	struct sb_circuit *c = place(line, sb_circuit_alloc(order));
@@ -287,12 +315,17 @@ static bool may_add(const struct sb_guest_line *line)
 	return READ_ONCE(line->attached) && !READ_ONCE(line->lost);
 }
 
-/* Large ones are made once, and kept. One work item: nobody else counts */
+/*
+ * Large ones are made once, and kept. One work item: nobody else counts, but
+ * on a line of datagrams, where they are made for whoever needs one.
+ */
 static void refill(struct sb_guest_line *line)
 {
 	while (may_add(line) && READ_ONCE(line->ready_count) < SB_POOL_MIN)
 		if (!add(line, SB_CIRCUIT_ORDER))
 			return;
+	if (line->kind == SB_LINE_UDP)
+		return;
 	while (may_add(line) && line->large_made < large_wanted()) {
 		if (!add(line, SB_LARGE_ORDER))
 			return;

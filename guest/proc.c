@@ -56,6 +56,32 @@ static void show_circuit(struct seq_file *file, const struct sb_circuit *c)
 		seq_puts(file, c ? "in-guest" : "-");
 }
 
+static const char *kind_name(const struct sock *sk)
+{
+	bool v6 = sk->sk_family == AF_INET6;
+
+	if (sk->sk_type != SOCK_DGRAM)
+		return v6 ? "ipv6" : "ipv4";
+	if (sk->sk_protocol == IPPROTO_UDP)
+		return v6 ? "udp6" : "udp4";
+	return v6 ? "png6" : "png4";
+}
+
+/* Bytes of either ring; a datagram socket's queue of this guest too */
+static void show_held(struct seq_file *file, const struct sb_sock *sb)
+{
+	const struct sock *sk = &sb->sk;
+	u32 rx = READ_ONCE(sb->rx.produced) - READ_ONCE(sb->rx.consumed);
+	u32 tx = READ_ONCE(sb->tx.published) - READ_ONCE(sb->tx.consumed);
+
+	if (sk->sk_type == SOCK_DGRAM) {
+		if (!READ_ONCE(sb->circuit))
+			rx = tx = 0;
+		rx += sk_rmem_alloc_get(sk);
+	}
+	seq_printf(file, " %8u %8u", tx, rx);
+}
+
 /* The socket may be changing: what is printed is a look, not a promise */
 static void show_sock(struct sb_sock *sb, void *arg)
 {
@@ -63,13 +89,13 @@ static void show_sock(struct sb_sock *sb, void *arg)
 	struct sock *sk = &sb->sk;
 
 	seq_printf(file, "%-10s %s", state_name(READ_ONCE(sk->sk_state)),
-		   sk->sk_family == AF_INET6 ? "ipv6" : "ipv4");
-	show_endpoint(file, &sb->local);
+		   kind_name(sk));
+	show_endpoint(file, sb->local.family || sk->sk_type != SOCK_DGRAM
+				    ? &sb->local
+				    : &sb->bound);
 	show_endpoint(file, &sb->remote);
-	seq_printf(file, " %8u %8u %8lu %5u ",
-		   READ_ONCE(sb->tx.published) - READ_ONCE(sb->tx.consumed),
-		   READ_ONCE(sb->rx.produced) - READ_ONCE(sb->rx.consumed),
-		   sock_i_ino(sk),
+	show_held(file, sb);
+	seq_printf(file, " %8lu %5u ", sock_i_ino(sk),
 		   from_kuid_munged(seq_user_ns(file), sock_i_uid(sk)));
 	show_circuit(file, READ_ONCE(sb->circuit));
 	seq_putc(file, '\n');
@@ -90,6 +116,8 @@ static void show_counters(struct seq_file *file)
 		{ "circuits_refused", &sb_counters.circuits_refused },
 		{ "circuits_ended", &sb_counters.circuits_ended },
 		{ "loopback_opened", &sb_counters.loopback_opened },
+		{ "datagrams_in_guest", &sb_counters.datagrams_in_guest },
+		{ "datagrams_dropped", &sb_counters.datagrams_dropped },
 		{ "lies", &sb_counters.lies },
 		{ "pages_quarantined", &sb_counters.pages_quarantined },
 		{ "events_sent", &sb_counters.events_sent },

@@ -252,6 +252,10 @@ static void look_and_wake(struct sb_sock *sb)
 {
 	u32 produced;
 
+	if (sb_is_datagram(sb)) {
+		sb_datagram_bell(sb);
+		return;
+	}
 	sb_stream_look(sb);
 	if (!sb->circuit || !sb->circuit->pages)
 		return;

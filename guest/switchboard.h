@@ -42,7 +42,8 @@ struct sb_listener;
 struct seq_file;
 
 /**
- * struct sb_sock - a stream socket of ours
+ * struct sb_sock - a socket of ours: a stream, and the beginning of a datagram
+ * socket (datagram.h)
  * @sk:      must be first
  * @pinet6:  NULL for ever: where core code would look for struct ipv6_pinfo
  * @circuit: connected, connecting, or the entry of a listener; or NULL
@@ -96,10 +97,10 @@ enum {
 	SB_SOCK_BELL, /* a bell rang while a process owned the socket */
 	SB_SOCK_IN_PORTS, /* in the port table */
 	SB_SOCK_LISTENS, /* takes connections from the port table */
-	SB_SOCK_CONTROL, /* a datagram socket that only does ioctls */
 	SB_SOCK_AUTOPORT, /* the port was chosen by us */
 	SB_SOCK_CLOSED, /* by the program: only memory that waits to be freed */
 	SB_SOCK_ASKS, /* waits for an answer about its socket */
+	SB_SOCK_PORT_TOLD, /* a datagram socket's port is known, and stays */
 };
 
 static inline struct sb_sock *sb_sk(const struct sock *sk)
@@ -123,6 +124,8 @@ static inline struct sb_sock *sb_sk(const struct sock *sk)
  * @messages_sent:     requests on the trunk
  * @messages_received: orders and answers on the trunk
  * @loopback_opened:   in-guest connections
+ * @datagrams_in_guest: datagrams queued at another socket of this guest
+ * @datagrams_dropped: datagrams for which there was no room, or no use
  * @sockets:           sockets that exist now
  */
 struct sb_counters {
@@ -140,6 +143,8 @@ struct sb_counters {
 	atomic64_t messages_sent;
 	atomic64_t messages_received;
 	atomic64_t loopback_opened;
+	atomic64_t datagrams_in_guest;
+	atomic64_t datagrams_dropped;
 	atomic64_t sockets;
 };
 
@@ -156,6 +161,9 @@ int sb_resolver_add(const struct sb_address *a);
 void sb_resolver_clear(void);
 /* resolver.c for proc.c */
 int sb_resolver_show(struct seq_file *file, void *unused);
+
+/* The index of sb0, as programs know it */
+u32 sb_netdev_index(void);
 
 /* ---- control.c: interface ioctls ---- */
 int sb_control_init(void);
@@ -206,7 +214,16 @@ bool sb_address_copy(struct sb_address *to, const struct sb_address *from);
 bool sb_address_is_any(const struct sb_address *a);
 bool sb_address_is_loopback(const struct sb_address *a);
 bool sb_address_is_own(const struct sb_address *a);
+/* 255.255.255.255 too */
 bool sb_address_is_multicast(const struct sb_address *a);
+bool sb_address_is_broadcast(const struct sb_address *a);
+/* As connect() and sendto() understand it: no address means this machine */
+void sb_address_any_to_loopback(struct sb_address *a);
+/* The first own address of a family; false when there is none */
+bool sb_address_own_first(u16 family, struct sb_address *a);
+/* As sb_address_parse(), of whatever family the address says */
+int sb_address_parse_any(struct sb_address *a, const struct sockaddr *sa,
+			 int bytes);
 /* Same address, whatever the port */
 bool sb_address_equal(const struct sb_address *a, const struct sb_address *b);
 /* The list of own addresses, from the trunk's work only */

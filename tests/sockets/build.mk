@@ -4,7 +4,9 @@ sockcheck_SOURCES := $(addprefix tests/sockets/,sockcheck.c far.c near.c \
 	pair.c cases_connect.c cases_accept.c cases_bind.c cases_data.c \
 	cases_message.c cases_wait.c cases_epoll.c cases_end.c cases_name.c \
 	cases_option.c cases_signal.c cases_share.c cases_many.c \
-	cases_refuse.c)
+	cases_refuse.c datagram.c cases_datagram.c cases_datagram_wait.c \
+	cases_datagram_option.c cases_datagram_error.c \
+	cases_datagram_group.c cases_datagram_far.c)
 # Not under TSan: it closes descriptors under other threads' feet on purpose
 ifeq ($(VARIANT),tsan)
 PROGRAMS += sockcheck

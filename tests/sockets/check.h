@@ -95,6 +95,12 @@ extern const struct check_case signal_cases[];
 extern const struct check_case share_cases[];
 extern const struct check_case many_cases[];
 extern const struct check_case refuse_cases[];
+extern const struct check_case datagram_cases[];
+extern const struct check_case datagram_wait_cases[];
+extern const struct check_case datagram_option_cases[];
+extern const struct check_case datagram_error_cases[];
+extern const struct check_case datagram_group_cases[];
+extern const struct check_case datagram_far_cases[];
 
 /* Ends the case as failed */
 void check_fail(const char *file, int line, const char *format, ...)

@@ -28,9 +28,11 @@ struct agent {
 	int listener;
 	int connection[CONNECTIONS_MAX];
 	int connections;
+	/* who the last datagram came from */
+	union endpoint sender;
 };
 
-/* The words of an order: numbers, but for the address of "connect" */
+/* The words of an order: numbers, but for the address of some */
 struct order {
 	char name[16];
 	char text[64];
@@ -257,6 +259,90 @@ static long agent_sleep(struct agent *a, const struct order *o)
 	return 0;
 }
 
+static long agent_udp(struct agent *a, const struct order *o)
+{
+	union endpoint e = a->address;
+	int fd = socket(e.any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0 || bind(fd, &e.any, endpoint_bytes(&e)))
+		return -errno;
+	return take(a, fd);
+}
+
+/* The next datagram, within a minute: its bytes */
+static long receive_datagram(struct agent *a, int fd, uint8_t *buffer)
+{
+	struct timeval limit = { .tv_sec = 60 };
+	socklen_t bytes = sizeof(a->sender);
+	ssize_t got;
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	got = recvfrom(fd, buffer, PIECE_BYTES, 0, &a->sender.any, &bytes);
+	return got < 0 ? -errno : got;
+}
+
+static long agent_udprecv(struct agent *a, const struct order *o)
+{
+	uint8_t buffer[PIECE_BYTES];
+	long got = receive_datagram(a, connection(a, o), buffer);
+
+	if (got >= 0 && pattern_check(buffer, (size_t)got,
+				      (uint32_t)o->number[2], 0) != (size_t)got)
+		return -EBADMSG;
+	return exactly(got, o->number[1]);
+}
+
+static long send_datagram(int fd, const union endpoint *to, size_t bytes,
+			  uint32_t seed)
+{
+	uint8_t buffer[PIECE_BYTES];
+	ssize_t got;
+
+	pattern_fill(buffer, bytes, seed, 0);
+	got = sendto(fd, buffer, bytes, 0, &to->any, endpoint_bytes(to));
+	return got < 0 ? -errno : got;
+}
+
+static long agent_udpsend(struct agent *a, const struct order *o)
+{
+	return send_datagram(connection(a, o), &a->sender, (size_t)o->number[1],
+			     (uint32_t)o->number[2]);
+}
+
+static long agent_udpecho(struct agent *a, const struct order *o)
+{
+	int fd = connection(a, o);
+	uint8_t buffer[PIECE_BYTES];
+	long i, got;
+
+	for (i = 0; i < o->number[1]; i++) {
+		got = receive_datagram(a, fd, buffer);
+		if (got < 0)
+			return got;
+		if (sendto(fd, buffer, (size_t)got, 0, &a->sender.any,
+			   endpoint_bytes(&a->sender)) != got)
+			return -errno;
+	}
+	return i;
+}
+
+static long agent_udpto(struct agent *a, const struct order *o)
+{
+	struct order inner = { .number = { o->number[1] } };
+	union endpoint e;
+
+	if (!endpoint_parse(&e, o->text))
+		return -EINVAL;
+	endpoint_set_port(&e, (unsigned int)o->number[0]);
+	return send_datagram(connection(a, &inner), &e, (size_t)o->number[2],
+			     (uint32_t)o->number[3]);
+}
+
+static long agent_udppeer(struct agent *a, const struct order *o)
+{
+	return endpoint_port(&a->sender);
+}
+
 static const struct {
 	const char *name;
 	long (*run)(struct agent *a, const struct order *o);
@@ -269,6 +355,9 @@ static const struct {
 	{ "shutdown", agent_shutdown }, { "close", agent_close },
 	{ "reset", agent_reset },	{ "port", agent_port },
 	{ "peerport", agent_peerport }, { "sleep", agent_sleep },
+	{ "udp", agent_udp },		{ "udprecv", agent_udprecv },
+	{ "udpsend", agent_udpsend },	{ "udpecho", agent_udpecho },
+	{ "udpto", agent_udpto },	{ "udppeer", agent_udppeer },
 };
 
 /* "drip 0 BYTES SEED PIECE PAUSE": the last two share a number */
@@ -279,7 +368,7 @@ static void parse(struct order *o, char *line)
 
 	memset(o, 0, sizeof(*o));
 	snprintf(o->name, sizeof(o->name), "%s", word ? word : "");
-	if (!strcmp(o->name, "connect"))
+	if (!strcmp(o->name, "connect") || !strcmp(o->name, "udpto"))
 		snprintf(o->text, sizeof(o->text), "%s", strtok(NULL, " \n"));
 	while ((word = strtok(NULL, " \n"))) {
 		if (n < 4)

@@ -21,6 +21,12 @@
  *   reset C                  close with SO_LINGER 0
  *   port C                   own port; peerport C: the other one
  *   sleep MS
+ *   udp                      a UDP socket on any port, counted as a connection
+ *   udprecv C BYTES SEED     one datagram, exactly that one
+ *   udpsend C BYTES SEED     one datagram to whom the last one came from
+ *   udpecho C COUNT          so many, each back to where it came from
+ *   udpto ADDRESS PORT C BYTES SEED     one datagram to there
+ *   udppeer C                port that the last one came from
  */
 #ifndef SWITCHBOARD_SOCKETS_FAR_H
 #define SWITCHBOARD_SOCKETS_FAR_H

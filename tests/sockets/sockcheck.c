@@ -34,9 +34,26 @@
 #define EXIT_SKIP 77
 
 static const struct check_case *const lists[] = {
-	connect_cases, accept_cases, bind_cases, data_cases,   message_cases,
-	wait_cases,    epoll_cases,  end_cases,	 name_cases,   option_cases,
-	signal_cases,  share_cases,  many_cases, refuse_cases,
+	connect_cases,
+	accept_cases,
+	bind_cases,
+	data_cases,
+	message_cases,
+	wait_cases,
+	epoll_cases,
+	end_cases,
+	name_cases,
+	option_cases,
+	signal_cases,
+	share_cases,
+	many_cases,
+	refuse_cases,
+	datagram_cases,
+	datagram_wait_cases,
+	datagram_option_cases,
+	datagram_error_cases,
+	datagram_group_cases,
+	datagram_far_cases,
 };
 
 static const char *only;

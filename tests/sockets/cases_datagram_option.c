@@ -1,0 +1,399 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * cases_datagram_option.c - UDP sockets: options, what comes with a datagram
+ */
+#include <linux/net_tstamp.h>
+#include <linux/sockios.h>
+#include <net/if.h>
+#include <netinet/udp.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "datagram.h"
+#include "near.h"
+
+/**
+ * struct value - an option that holds an int
+ * @initial: what a new socket has; ANY: the machine decides
+ * @set:     a value that can be set
+ * @then:    what is then read
+ * @bad:     a value that is EINVAL, or NONE
+ */
+struct value {
+	int level;
+	int name;
+	int initial;
+	int set;
+	int then;
+	int bad;
+};
+
+#define ANY (-7777)
+#define NONE (-8888)
+
+static const struct value common[] = {
+	{ SOL_SOCKET, SO_BROADCAST, 0, 1, 1, NONE },
+	{ SOL_SOCKET, SO_REUSEADDR, 0, 1, 1, NONE },
+	{ SOL_SOCKET, SO_REUSEPORT, 0, 1, 1, NONE },
+	{ SOL_SOCKET, SO_SNDBUF, ANY, 20000, 40000, NONE },
+	{ SOL_SOCKET, SO_RCVBUF, ANY, 20000, 40000, NONE },
+	{ SOL_SOCKET, SO_RXQ_OVFL, 0, 1, 1, NONE },
+	{ SOL_SOCKET, SO_TIMESTAMP, 0, 1, 1, NONE },
+	{ SOL_SOCKET, SO_PRIORITY, 0, 4, 4, NONE },
+	{ SOL_SOCKET, SO_DONTROUTE, 0, 0, 0, NONE },
+	{ SOL_SOCKET, SO_TYPE, SOCK_DGRAM, NONE, NONE, NONE },
+	{ SOL_SOCKET, SO_PROTOCOL, IPPROTO_UDP, NONE, NONE, NONE },
+	{ SOL_SOCKET, SO_ACCEPTCONN, 0, NONE, NONE, NONE },
+	{ SOL_SOCKET, SO_ERROR, 0, NONE, NONE, NONE },
+	{ SOL_IP, IP_TOS, 0, 0x13, 0x13, NONE },
+	{ SOL_IP, IP_TTL, ANY, 9, 9, 256 },
+	{ SOL_IP, IP_TTL, 9, 255, 255, 0 },
+	{ SOL_IP, IP_MTU_DISCOVER, ANY, IP_PMTUDISC_DO, IP_PMTUDISC_DO, 6 },
+	{ SOL_IP, IP_RECVERR, 0, 1, 1, NONE },
+	{ SOL_IP, IP_PKTINFO, 0, 7, 1, NONE },
+	{ SOL_IP, IP_RECVTTL, 0, 1, 1, NONE },
+	{ SOL_IP, IP_RECVTOS, 0, 1, 1, NONE },
+	{ SOL_IP, IP_RECVORIGDSTADDR, 0, 1, 1, NONE },
+	{ SOL_IP, IP_FREEBIND, 0, 1, 1, NONE },
+	{ SOL_IP, IP_MULTICAST_TTL, 1, 7, 7, 256 },
+	{ SOL_IP, IP_MULTICAST_TTL, 7, -1, 1, NONE },
+	{ SOL_IP, IP_MULTICAST_LOOP, 1, 0, 0, NONE },
+	{ SOL_IP, IP_MULTICAST_ALL, ANY, 0, 0, 2 },
+	{ SOL_UDP, UDP_CORK, 0, 1, 1, NONE },
+	{ SOL_UDP, UDP_CORK, 1, 0, 0, NONE },
+	{ SOL_UDP, UDP_SEGMENT, 0, 1200, 1200, 65536 },
+};
+
+static const struct value ipv6_only[] = {
+	{ SOL_IPV6, IPV6_V6ONLY, ANY, 1, 1, NONE },
+	{ SOL_IPV6, IPV6_UNICAST_HOPS, ANY, 9, 9, 256 },
+	{ SOL_IPV6, IPV6_MULTICAST_HOPS, 1, 9, 9, 256 },
+	{ SOL_IPV6, IPV6_MULTICAST_LOOP, 1, 0, 0, 2 },
+	{ SOL_IPV6, IPV6_TCLASS, 0, 0x13, 0x13, 256 },
+	{ SOL_IPV6, IPV6_RECVPKTINFO, 0, 1, 1, NONE },
+	{ SOL_IPV6, IPV6_RECVHOPLIMIT, 0, 1, 1, NONE },
+	{ SOL_IPV6, IPV6_RECVTCLASS, 0, 1, 1, NONE },
+	{ SOL_IPV6, IPV6_RECVERR, 0, 1, 1, NONE },
+	{ SOL_IPV6, IPV6_MTU_DISCOVER, ANY, 2, 2, 6 },
+};
+
+static void check_value(int fd, const struct value *v)
+{
+	if (v->initial != ANY && near_get(fd, v->level, v->name) != v->initial)
+		fail("option %d/%d is %d at first, not %d", v->level, v->name,
+		     near_get(fd, v->level, v->name), v->initial);
+	if (v->bad != NONE &&
+	    (setsockopt(fd, v->level, v->name, &v->bad, sizeof(int)) != -1 ||
+	     errno != EINVAL))
+		fail("option %d/%d takes %d: errno %d", v->level, v->name,
+		     v->bad, errno);
+	if (v->set == NONE)
+		return;
+	near_set(fd, v->level, v->name, v->set);
+	if (near_get(fd, v->level, v->name) != v->then)
+		fail("option %d/%d is %d, not %d", v->level, v->name,
+		     near_get(fd, v->level, v->name), v->then);
+}
+
+static void values(struct world *w)
+{
+	int fd = dgram_socket(w);
+	size_t i;
+
+	for (i = 0; i < sizeof(common) / sizeof(common[0]); i++)
+		check_value(fd, &common[i]);
+	for (i = 0; w->family == AF_INET6 &&
+		    i < sizeof(ipv6_only) / sizeof(ipv6_only[0]);
+	     i++)
+		check_value(fd, &ipv6_only[i]);
+}
+
+static void refused(struct world *w)
+{
+	int fd = dgram_socket(w);
+	int value = 1;
+	socklen_t bytes = sizeof(value);
+
+	must_fail(setsockopt(fd, SOL_TCP, TCP_NODELAY, &value, bytes),
+		  w->family == AF_INET ? ENOPROTOOPT : ENOPROTOOPT);
+	must_fail(setsockopt(fd, SOL_UDP, 77, &value, bytes), ENOPROTOOPT);
+	must_fail(getsockopt(fd, SOL_UDP, 77, &value, &bytes), ENOPROTOOPT);
+	must_fail(getsockopt(fd, SOL_IP, IP_MTU, &value, &bytes), ENOTCONN);
+	must_fail(setsockopt(fd, SOL_UDP, UDP_CORK, &value, 2), EINVAL);
+}
+
+static void mtu(struct world *w)
+{
+	struct dgram_pair p = dgram_pair(w);
+
+	if (w->family == AF_INET)
+		must_be(near_get(p.a, SOL_IP, IP_MTU), 65535);
+	else
+		must_be(near_get(p.a, SOL_IPV6, IPV6_MTU), 65536);
+}
+
+static void check_info(const struct world *w, struct dgram_message *m,
+		       const union endpoint *to)
+{
+	const struct in_pktinfo *v4 = dgram_control(m, SOL_IP, IP_PKTINFO);
+	const struct in6_pktinfo *v6 = dgram_control(m, SOL_IPV6, IPV6_PKTINFO);
+	unsigned int lo = if_nametoindex("lo");
+
+	if (w->family == AF_INET) {
+		must(v4);
+		must_be(v4->ipi_ifindex, lo);
+		must(v4->ipi_addr.s_addr == to->v4.sin_addr.s_addr);
+		must(v4->ipi_spec_dst.s_addr == to->v4.sin_addr.s_addr);
+	} else {
+		must(v6);
+		must_be(v6->ipi6_ifindex, lo);
+		must(!memcmp(&v6->ipi6_addr, &to->v6.sin6_addr, 16));
+	}
+}
+
+static void packet_info(struct world *w)
+{
+	union endpoint any = near_wildcard(w, 0);
+	struct dgram_message m;
+	union endpoint to;
+	int fd = dgram_socket(w);
+	int from = dgram_socket(w);
+
+	must_be(bind(fd, &any.any, endpoint_bytes(&any)), 0);
+	if (w->family == AF_INET)
+		near_set(fd, SOL_IP, IP_PKTINFO, 1);
+	else
+		near_set(fd, SOL_IPV6, IPV6_RECVPKTINFO, 1);
+	to = dgram_name(w, fd);
+	dgram_send_to(from, &to, 10, 1);
+	must_be(dgram_recv_message(fd, &m, 0), 10);
+	check_info(w, &m, &to);
+	if (w->family != AF_INET)
+		return;
+	/* another address of the loopback's network */
+	to.v4.sin_addr.s_addr = htonl(0x7f000007);
+	dgram_send_to(from, &to, 10, 1);
+	must_be(dgram_recv_message(fd, &m, 0), 10);
+	check_info(w, &m, &to);
+	must(m.name.v4.sin_addr.s_addr == htonl(INADDR_LOOPBACK));
+}
+
+/* The source that a datagram shall have */
+static void choose_source(struct world *w)
+{
+	struct in_pktinfo info = { .ipi_spec_dst.s_addr = htonl(0x7f000009) };
+	int fd = dgram_bound(w);
+	int from = dgram_socket(w);
+	union endpoint to = near_name(fd);
+	struct dgram_message m;
+
+	if (w->family != AF_INET)
+		check_skip("IPv4 only");
+	must_be(dgram_send_control(from, &to, 10, SOL_IP, IP_PKTINFO, &info,
+				   sizeof(info)),
+		10);
+	must_be(dgram_recv_message(fd, &m, 0), 10);
+	must(m.name.v4.sin_addr.s_addr == htonl(0x7f000009));
+}
+
+static void hops_and_tos4(int a, int b)
+{
+	struct dgram_message m;
+	const uint8_t *tos;
+	const int *ttl;
+	int value;
+
+	near_set(b, SOL_IP, IP_RECVTTL, 1);
+	near_set(b, SOL_IP, IP_RECVTOS, 1);
+	near_set(a, SOL_IP, IP_TTL, 33);
+	near_set(a, SOL_IP, IP_TOS, 0x20);
+	dgram_send(a, 10, 1);
+	must_be(dgram_recv_message(b, &m, 0), 10);
+	ttl = dgram_control(&m, SOL_IP, IP_TTL);
+	tos = dgram_control(&m, SOL_IP, IP_TOS);
+	must(ttl && *ttl == 33);
+	must(tos && *tos == 0x20);
+	value = 44;
+	must_be(dgram_send_control(a, NULL, 10, SOL_IP, IP_TTL, &value,
+				   sizeof(value)),
+		10);
+	must_be(dgram_recv_message(b, &m, 0), 10);
+	ttl = dgram_control(&m, SOL_IP, IP_TTL);
+	must(ttl && *ttl == 44);
+	value = 300;
+	must_fail(dgram_send_control(a, NULL, 10, SOL_IP, IP_TTL, &value,
+				     sizeof(value)),
+		  EINVAL);
+	must_fail(dgram_send_control(a, NULL, 10, SOL_IP, 99, &value,
+				     sizeof(value)),
+		  EINVAL);
+}
+
+static void hops_and_tos6(int a, int b)
+{
+	struct dgram_message m;
+	const int *hops;
+	const int *class;
+	int value = 44;
+
+	near_set(b, SOL_IPV6, IPV6_RECVHOPLIMIT, 1);
+	near_set(b, SOL_IPV6, IPV6_RECVTCLASS, 1);
+	near_set(a, SOL_IPV6, IPV6_UNICAST_HOPS, 33);
+	near_set(a, SOL_IPV6, IPV6_TCLASS, 0x20);
+	dgram_send(a, 10, 1);
+	must_be(dgram_recv_message(b, &m, 0), 10);
+	hops = dgram_control(&m, SOL_IPV6, IPV6_HOPLIMIT);
+	class = dgram_control(&m, SOL_IPV6, IPV6_TCLASS);
+	must(hops && *hops == 33);
+	must(class && *class == 0x20);
+	must_be(dgram_send_control(a, NULL, 10, SOL_IPV6, IPV6_HOPLIMIT, &value,
+				   sizeof(value)),
+		10);
+	must_be(dgram_recv_message(b, &m, 0), 10);
+	hops = dgram_control(&m, SOL_IPV6, IPV6_HOPLIMIT);
+	must(hops && *hops == 44);
+}
+
+static void hops_and_tos(struct world *w)
+{
+	struct dgram_pair p = dgram_pair(w);
+
+	if (w->family == AF_INET)
+		hops_and_tos4(p.a, p.b);
+	else
+		hops_and_tos6(p.a, p.b);
+}
+
+static void original_destination(struct world *w)
+{
+	struct dgram_pair p = dgram_pair(w);
+	const union endpoint *to;
+	union endpoint name = near_name(p.b);
+	struct dgram_message m;
+	bool v4 = w->family == AF_INET;
+
+	near_set(p.b, v4 ? SOL_IP : SOL_IPV6,
+		 v4 ? IP_RECVORIGDSTADDR : IPV6_RECVORIGDSTADDR, 1);
+	dgram_send(p.a, 10, 1);
+	must_be(dgram_recv_message(p.b, &m, 0), 10);
+	to = dgram_control(&m, v4 ? SOL_IP : SOL_IPV6,
+			   v4 ? IP_ORIGDSTADDR : IPV6_ORIGDSTADDR);
+	must(to);
+	must(endpoint_same(to, &name));
+}
+
+static int64_t off_by_ms(int64_t seconds, int64_t ns)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return ((now.tv_sec - seconds) * 1000000000 + now.tv_nsec - ns) /
+	       1000000;
+}
+
+static void timestamps(struct world *w)
+{
+	struct dgram_pair p = dgram_pair(w);
+	const struct timeval *tv;
+	const struct timespec *ts;
+	struct dgram_message m;
+
+	near_set(p.b, SOL_SOCKET, SO_TIMESTAMP, 1);
+	dgram_send(p.a, 10, 1);
+	must_be(dgram_recv_message(p.b, &m, 0), 10);
+	tv = dgram_control(&m, SOL_SOCKET, SO_TIMESTAMP);
+	must(tv);
+	must(off_by_ms(tv->tv_sec, tv->tv_usec * 1000) < 5000 * w->patience);
+	near_set(p.b, SOL_SOCKET, SO_TIMESTAMPNS, 1);
+	dgram_send(p.a, 10, 1);
+	must_be(dgram_recv_message(p.b, &m, 0), 10);
+	ts = dgram_control(&m, SOL_SOCKET, SO_TIMESTAMPNS);
+	must(ts && !dgram_control(&m, SOL_SOCKET, SO_TIMESTAMP));
+	must(off_by_ms(ts->tv_sec, ts->tv_nsec) < 5000 * w->patience);
+	near_set(p.b, SOL_SOCKET, SO_TIMESTAMPNS, 0);
+	near_set(p.b, SOL_SOCKET, SO_TIMESTAMPING,
+		 SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE);
+	/* Linux begins to take them a little later */
+	near_sleep_ms(50);
+	dgram_send(p.a, 10, 1);
+	must_be(dgram_recv_message(p.b, &m, 0), 10);
+	ts = dgram_control(&m, SOL_SOCKET, SO_TIMESTAMPING);
+	must(ts);
+	must(off_by_ms(ts->tv_sec, ts->tv_nsec) < 5000 * w->patience);
+}
+
+/* The ioctl begins to keep times when it is first used */
+static void last_timestamp(struct world *w)
+{
+	struct dgram_pair p = dgram_pair(w);
+	struct timeval last = {};
+
+	must_fail(ioctl(p.b, SIOCGSTAMP, &last), ENOENT);
+	near_sleep_ms(50);
+	dgram_send(p.a, 10, 1);
+	dgram_recv(p.b, 10, 1);
+	must_be(ioctl(p.b, SIOCGSTAMP, &last), 0);
+	must(off_by_ms(last.tv_sec, last.tv_usec * 1000) < 5000 * w->patience);
+}
+
+/* One message, datagrams of a given size */
+static void segments(struct world *w)
+{
+	struct dgram_pair p = dgram_pair(w);
+	uint16_t size = 400;
+	unsigned int i;
+
+	must_be(dgram_send_control(p.a, NULL, 1000, SOL_UDP, UDP_SEGMENT, &size,
+				   sizeof(size)),
+		1000);
+	for (i = 0; i < 3; i++) {
+		char buffer[1000];
+
+		must_be(near_poll(p.b, 1, 1000), 1);
+		must_be(recv(p.b, buffer, sizeof(buffer), 0),
+			i < 2 ? 400 : 200);
+	}
+	dgram_none(p.b);
+	size = 10;
+	must_fail(dgram_send_control(p.a, NULL, 2000, SOL_UDP, UDP_SEGMENT,
+				     &size, sizeof(size)),
+		  EINVAL);
+}
+
+static void cork(struct world *w)
+{
+	struct dgram_pair p = dgram_pair(w);
+	char buffer[100];
+
+	near_set(p.a, SOL_UDP, UDP_CORK, 1);
+	must_be(send(p.a, "ab", 2, 0), 2);
+	must_be(send(p.a, "cde", 3, 0), 3);
+	near_sleep_ms(20);
+	dgram_none(p.b);
+	near_set(p.a, SOL_UDP, UDP_CORK, 0);
+	must_be(near_poll(p.b, 1, 1000), 1);
+	must_be(recv(p.b, buffer, sizeof(buffer), 0), 5);
+	must_be(memcmp(buffer, "abcde", 5), 0);
+	must_be(send(p.a, "f", 1, 0), 1);
+	must_be(near_poll(p.b, 1, 1000), 1);
+	must_be(recv(p.b, buffer, sizeof(buffer), 0), 1);
+}
+
+const struct check_case datagram_option_cases[] = {
+	{ "datagram-option-values", values, ONCE },
+	{ "datagram-option-refused", refused, ONCE },
+	{ "datagram-option-mtu", mtu, ONCE },
+	{ "datagram-option-packet-info", packet_info, ONCE },
+	{ "datagram-option-choose-source", choose_source, ONCE },
+	{ "datagram-option-hops-and-tos", hops_and_tos, ONCE },
+	{ "datagram-option-original-destination", original_destination, ONCE },
+	{ "datagram-option-timestamps", timestamps, ONCE },
+	{ "datagram-option-last-timestamp", last_timestamp, ONCE },
+	{ "datagram-option-segments", segments, ONCE },
+	{ "datagram-option-cork", cork, ONCE },
+	CASES_END,
+};
