@@ -19,3 +19,10 @@ sockcheck_LIBS := $(if $(filter release,$(VARIANT)),-static-pie)
 streamcheck_SOURCES := $(addprefix tests/sockets/,streamcheck.c near.c)
 TESTS += streamcheck
 streamcheck_LIBS := $(sockcheck_LIBS)
+
+# For the lab's cases
+PROGRAMS += holdcheck optcheck
+holdcheck_SOURCES := tests/sockets/holdcheck.c
+holdcheck_LIBS := $(sockcheck_LIBS)
+optcheck_SOURCES := tests/sockets/optcheck.c
+optcheck_LIBS := $(sockcheck_LIBS)

@@ -24,11 +24,11 @@ kill_service() {
 	wait_for 10 restarted "$1" "$pid"
 }
 
-# A slow transfer that goes on in the guest while something else happens
+# start_transfer GUEST [ADDRESS]: slow, goes on while something else happens
 start_transfer() {
 	guest "$1" "rm -f /tmp/result; (streamcheck client --connections 2 \
 		--out 8388608 --in 8388608 --piece 4096 --stall 4000 \
-		--seconds 120 10.90.0.1 7501 >/tmp/transfer 2>&1
+		--seconds 120 ${2:-10.90.0.1} 7501 >/tmp/transfer 2>&1
 		echo \$? >/tmp/result) </dev/null >/dev/null 2>&1 &"
 	wait_for 20 guest "$1" "grep -q '^open .*:7501 ' /proc/net/switchboard"
 }
@@ -48,18 +48,31 @@ case_operator_killed() {
 	guest g-pv "wget -q -O /dev/null http://10.90.0.1/"
 }
 
-# Connections end in ECONNRESET within 2 s, listeners come back by themselves
+# What a quiet machine needs at most from the proxy's death to its guests' errors;
+# a busy one, where the lab gets a fraction of the time, is allowed more
+reset_seconds() {
+	awk -v cores="$(nproc)" '{ print ($1 > cores) ? 10 : 2 }' /proc/loadavg
+}
+
+# Connections end in ECONNRESET within 2 s of the kill, on the guest's clock;
+# listeners come back by themselves
 case_proxy_killed() {
-	guest g-pvh "httpd -p 7081 -h /tmp"
-	guest g-pvh "rm -f /tmp/reset; (nc 10.90.0.1 7502 >/tmp/reset 2>&1
-		echo \"status \$?\" >>/tmp/reset) </dev/zero >/dev/null 2>&1 &"
-	wait_for 20 guest g-pvh "grep -q '^open .*:7502 ' /proc/net/switchboard"
-	kill_service switchboard-proxy-tcp@main
-	wait_for 2 guest g-pvh "grep -q status /tmp/reset"
-	guest g-pvh "grep -qi reset /tmp/reset"
-	wait_for 20 dom0 "curl -sf -o /dev/null http://10.90.0.11:7081/ ||
-		[ \$? = 22 ]"
-	guest g-pvh "killall httpd"
+	local killed limit pid
+	hold_calls g-pvh
+	limit=$(reset_seconds)
+	pid=$(main_pid switchboard-proxy-tcp@main)
+	killed=$(guest g-pvh "cut -d ' ' -f 1 /proc/uptime")
+	dom0 "kill -9 $pid"
+	wait_for 20 restarted switchboard-proxy-tcp@main "$pid"
+	expect_reset g-pvh
+	guest g-pvh "cat /tmp/held" | awk -v killed="$killed" -v limit="$limit" '
+		/RESET/ {
+			printf "%s %.2f s after the kill\n", $1, $2 - killed
+			late += $2 - killed > limit
+		}
+		END { exit late }'
+	expect_accepts g-pvh
+	release_calls g-pvh
 	guest g-pv "wget -q -O /dev/null http://10.90.0.1/"
 }
 
