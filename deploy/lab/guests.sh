@@ -22,7 +22,7 @@ parse_create() {
 		--root) root=${2:-} ;;
 		--memory) memory=${2:-} ;;
 		--overlay) overlays+=("${2:-}") ;;
-		--type | --vcpus | --kernel | --append)
+		--type | --vcpus | --kernel | --append | --crash)
 			words+=("${1#--}=${2:-}")
 			;;
 		*) die "guest create: unknown option $1" ;;
@@ -42,6 +42,8 @@ check_create() {
 	esac
 	words+=("root=$root" "memory=$memory")
 	for word in "${words[@]}"; do
+		[[ ! $word =~ ^crash= || $word =~ =(destroy|preserve)$ ]] ||
+			die "--crash is destroy or preserve, not '${word#*=}'"
 		[[ ! $word =~ ^type= || $word =~ ^type=pvh?$ ]] ||
 			die "--type is pv or pvh, not '${word#*=}'"
 		[[ ! $word =~ ^(memory|vcpus)= || $word =~ =[1-9][0-9]*$ ]] ||
@@ -89,6 +91,7 @@ guest_create() {
 	! guest_answers "$name" || return 0
 	if emulator_lost "$name"; then
 		say "QEMU lost $name in its first instructions (README.md): again"
+		dom0 lab-guest destroy "$name" </dev/null >/dev/null 2>&1 || true
 		pack_overlays | dom0 lab-guest create "$name" "${words[@]}"
 	fi
 	guest_wait "$name"
@@ -98,7 +101,8 @@ guest_create() {
 # QEMU's emulation of SVM. Nothing of the guest has run then.
 emulator_lost() {
 	dom0 "[ ! -s /var/log/xen/console/guest-$1.log ] &&
-		! xl domid $1 && xl dmesg | grep -q 'Triple fault'" \
+		! xl list $1 | grep -q ' [-rb][-rb]---- ' &&
+		xl dmesg | grep -q 'Triple fault'" \
 		</dev/null >/dev/null 2>&1
 }
 
