@@ -25,13 +25,21 @@ struct config_ports {
 	uint16_t last;
 };
 
+/* What a rule is about; bits */
+#define CONFIG_TCP 0x1u
+#define CONFIG_UDP 0x2u
+#define CONFIG_ICMP 0x4u /* echo: ping */
+#define CONFIG_PROTOCOLS 0x7u
+
 /**
  * struct config_connect - a guest may connect there
+ * @protocols: CONFIG_*
  * @any:   "any": every address but those that must be named, see policy.h
  * @to:    unless @any
  * @ports: how many of @port are valid
  */
 struct config_connect {
+	uint32_t protocols;
 	bool any;
 	struct address_prefix to;
 	uint32_t ports;
@@ -40,10 +48,12 @@ struct config_connect {
 
 /**
  * struct config_publish - a guest may be reached there
+ * @protocols: CONFIG_TCP, CONFIG_UDP
  * @port: of the guest
  * @at:   address of Dom0, and the port that stands for @port.first
  */
 struct config_publish {
+	uint32_t protocols;
 	struct config_ports port;
 	struct sb_address at;
 };

@@ -95,6 +95,36 @@ static bool read_addresses(struct config_reader *r,
 	return true;
 }
 
+/* "protocol": one of those that @all has; without it, all of them */
+static bool read_protocol(struct config_reader *r,
+			  const struct config_value *rule, uint32_t all,
+			  uint32_t *protocols)
+{
+	static const struct {
+		const char *name;
+		uint32_t protocol;
+	} known[] = { { "tcp", CONFIG_TCP },
+		      { "udp", CONFIG_UDP },
+		      { "icmp", CONFIG_ICMP } };
+	struct config_value value;
+	const char *text;
+	size_t i;
+
+	*protocols = all;
+	if (!config_get(rule, "protocol", &value))
+		return true;
+	text = config_text(r, &value);
+	for (i = 0; text && i < sizeof(known) / sizeof(known[0]); i++) {
+		if (all & known[i].protocol && strcmp(text, known[i].name) == 0)
+			*protocols = known[i].protocol;
+	}
+	if (*protocols != all || !text)
+		return text;
+	return config_fail(r, &value.place, "expected \"tcp\"%s \"udp\"%s",
+			   all & CONFIG_ICMP ? "," : " or",
+			   all & CONFIG_ICMP ? " or \"icmp\"" : "");
+}
+
 static bool read_connect_ports(struct config_reader *r,
 			       const struct config_value *rule,
 			       struct config_connect *to)
@@ -102,6 +132,9 @@ static bool read_connect_ports(struct config_reader *r,
 	struct config_value ports, value;
 	size_t i, count;
 
+	/* an echo has no port */
+	if (to->protocols == CONFIG_ICMP && !config_get(rule, "ports", &ports))
+		return true;
 	if (!config_need(r, rule, "ports", &ports))
 		return false;
 	if (!json_is_array(ports.json)) {
@@ -122,11 +155,12 @@ static bool read_connect(struct config_reader *r,
 			 const struct config_value *rule,
 			 struct config_connect *to)
 {
-	static const char *const known[] = { "to", "ports", NULL };
+	static const char *const known[] = { "to", "ports", "protocol", NULL };
 	struct config_value value;
 	const char *text;
 
 	if (!config_check_keys(r, rule, known) ||
+	    !read_protocol(r, rule, CONFIG_PROTOCOLS, &to->protocols) ||
 	    !config_need(r, rule, "to", &value))
 		return false;
 	text = config_text(r, &value);
@@ -147,11 +181,13 @@ static bool read_publish(struct config_reader *r,
 			 const struct config_value *rule,
 			 struct config_publish *to)
 {
-	static const char *const known[] = { "ports", "address", "port", NULL };
+	static const char *const known[] = { "ports", "address", "port",
+					     "protocol", NULL };
 	struct config_value value;
 	uint32_t port;
 
 	if (!config_check_keys(r, rule, known) ||
+	    !read_protocol(r, rule, CONFIG_TCP | CONFIG_UDP, &to->protocols) ||
 	    !config_need(r, rule, "ports", &value) ||
 	    !config_ports(r, &value, &to->port) ||
 	    !config_need(r, rule, "address", &value) ||

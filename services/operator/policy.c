@@ -6,10 +6,15 @@
 
 #include "services/operator/policy.h"
 
-static bool ports_match(const struct config_connect *rule, uint16_t port)
+static bool ports_match(const struct config_connect *rule, uint32_t protocol,
+			uint16_t port)
 {
 	uint32_t i;
 
+	if (!(rule->protocols & protocol))
+		return false;
+	if (protocol == CONFIG_ICMP)
+		return true;
 	for (i = 0; i < rule->ports; i++) {
 		if (port >= rule->port[i].first && port <= rule->port[i].last)
 			return true;
@@ -50,7 +55,7 @@ static bool names_it(const struct config_connect *rule,
 
 int policy_connect(const struct config *config,
 		   const struct config_guest *guest, const struct host *host,
-		   const struct sb_address *remote)
+		   uint32_t protocol, const struct sb_address *remote)
 {
 	bool wide = false;
 	uint32_t i;
@@ -58,7 +63,7 @@ int policy_connect(const struct config *config,
 	for (i = 0; i < guest->connects; i++) {
 		const struct config_connect *rule = &guest->connect[i];
 
-		if (!ports_match(rule, remote->port))
+		if (!ports_match(rule, protocol, remote->port))
 			continue;
 		if (names_it(rule, remote))
 			return 0;
@@ -78,15 +83,16 @@ static bool family_fits(const struct config_publish *rule,
 }
 
 static const struct config_publish *
-find_publish(const struct config_guest *guest, const struct sb_address *local,
-	     uint16_t family)
+find_publish(const struct config_guest *guest, uint32_t protocol,
+	     const struct sb_address *local, uint16_t family)
 {
 	uint32_t i;
 
 	for (i = 0; i < guest->publishes; i++) {
 		const struct config_publish *rule = &guest->publish[i];
 
-		if (local->port >= rule->port.first &&
+		if (rule->protocols & protocol &&
+		    local->port >= rule->port.first &&
 		    local->port <= rule->port.last &&
 		    family_fits(rule, local, family))
 			return rule;
@@ -94,14 +100,14 @@ find_publish(const struct config_guest *guest, const struct sb_address *local,
 	return NULL;
 }
 
-int policy_publish(const struct config_guest *guest,
+int policy_publish(const struct config_guest *guest, uint32_t protocol,
 		   const struct sb_address *local, struct sb_address *at)
 {
 	const struct config_publish *rule;
 
-	rule = find_publish(guest, local, SB_FAMILY_IPV6);
+	rule = find_publish(guest, protocol, local, SB_FAMILY_IPV6);
 	if (!rule)
-		rule = find_publish(guest, local, SB_FAMILY_IPV4);
+		rule = find_publish(guest, protocol, local, SB_FAMILY_IPV4);
 	if (!rule)
 		return EACCES;
 	*at = rule->at;
@@ -119,14 +125,17 @@ static void make_reachable(struct sb_address *at)
 	at->bytes[at->family == SB_FAMILY_IPV4 ? 3 : 15] = 1;
 }
 
-int policy_route(const struct config *config, struct sb_address *remote)
+int policy_route(const struct config *config, uint32_t protocol,
+		 struct sb_address *remote)
 {
 	const struct config_guest *callee = whose(config, remote);
 	struct sb_address at;
 
 	if (!callee)
 		return 0;
-	if (policy_publish(callee, remote, &at))
+	if (protocol == CONFIG_ICMP)
+		return EHOSTUNREACH;
+	if (policy_publish(callee, protocol, remote, &at))
 		return ECONNREFUSED;
 	make_reachable(&at);
 	*remote = at;
@@ -142,7 +151,8 @@ uint16_t policy_nth_port(const struct config_guest *guest,
 		const struct config_publish *rule = &guest->publish[i];
 		uint32_t count = rule->port.last - rule->port.first + 1u;
 
-		if (!family_fits(rule, local, rule->at.family))
+		if (!(rule->protocols & CONFIG_TCP) ||
+		    !family_fits(rule, local, rule->at.family))
 			continue;
 		if (n < count)
 			return (uint16_t)(rule->port.first + n);

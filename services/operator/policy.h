@@ -14,27 +14,31 @@
 #include "services/operator/host.h"
 
 /**
- * policy_connect() - may @guest connect to @remote?
- * @remote: unmapped, see address_unmap(); with the port
+ * policy_connect() - may @guest connect to @remote, or send datagrams there?
+ * @protocol: CONFIG_TCP, CONFIG_UDP or CONFIG_ICMP, for which ports say nothing
+ * @remote:   unmapped, see address_unmap(); with the port
  *
  * Return: 0, or an errno for the guest (EACCES).
  */
 int policy_connect(const struct config *config,
 		   const struct config_guest *guest, const struct host *host,
-		   const struct sb_address *remote);
+		   uint32_t protocol, const struct sb_address *remote);
 
 /**
  * policy_route() - where does a connection that is allowed go?
+ * @protocol: as above
  * @remote: the address of a guest is replaced by the one of Dom0 at which
  *          that guest publishes the port; any other stays as it is
  *
  * Return: 0, or an errno for the caller: ECONNREFUSED when the guest may not
- * publish that port.
+ * publish that port, EHOSTUNREACH for an echo, which no guest publishes.
  */
-int policy_route(const struct config *config, struct sb_address *remote);
+int policy_route(const struct config *config, uint32_t protocol,
+		 struct sb_address *remote);
 
 /**
  * policy_publish() - where does what @guest listens on appear?
+ * @protocol: CONFIG_TCP or CONFIG_UDP
  * @local: what it has bound: port, family; must not be port 0
  * @at:    address and port of Dom0
  *
@@ -43,11 +47,11 @@ int policy_route(const struct config *config, struct sb_address *remote);
  *
  * Return: 0, or an errno for the guest (EACCES).
  */
-int policy_publish(const struct config_guest *guest,
+int policy_publish(const struct config_guest *guest, uint32_t protocol,
 		   const struct sb_address *local, struct sb_address *at);
 
 /*
- * For bind(port 0): the @n-th port that @guest may publish for @local's
+ * For bind(port 0): the @n-th TCP port that @guest may publish for @local's
  * family. Return: the port, or 0 when there are no more.
  */
 uint16_t policy_nth_port(const struct config_guest *guest,

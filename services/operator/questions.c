@@ -30,13 +30,23 @@ static void log_refusal(struct guest *g, const char *what,
 		  address_port_text(a, text, sizeof(text)));
 }
 
+/* A datagram to port 0 is no UDP: it is an echo, for ping */
+static uint32_t protocol_of(const struct ipc_question *q)
+{
+	if (q->kind == IPC_KIND_STREAM)
+		return CONFIG_TCP;
+	return q->remote.port ? CONFIG_UDP : CONFIG_ICMP;
+}
+
 /* Return: 0, with where to go and where from, or an errno for the guest */
 static int judge_connect(struct guest *g, const struct ipc_question *q,
 			 struct ipc_verdict *v)
 {
 	struct operator_service *o = g->op;
 	struct sb_address remote = address_unmap(&q->remote);
-	int error = policy_connect(o->config, g->config, &o->host, &remote);
+	uint32_t protocol = protocol_of(q);
+	int error = policy_connect(o->config, g->config, &o->host, protocol,
+				   &remote);
 
 	if (error) {
 		log_refusal(g,
@@ -45,7 +55,7 @@ static int judge_connect(struct guest *g, const struct ipc_question *q,
 			    &remote);
 		return refuse(g, COUNT_REFUSED_POLICY, error);
 	}
-	error = policy_route(o->config, &remote);
+	error = policy_route(o->config, protocol, &remote);
 	if (error)
 		return refuse(g, COUNT_REFUSED_POLICY, error);
 	v->to = remote;
@@ -58,7 +68,8 @@ static int judge_bind(struct guest *g, const struct ipc_question *q,
 {
 	struct sb_address local = address_unmap(&q->remote);
 
-	if (!local.port || policy_publish(g->config, &local, &v->to)) {
+	if (!local.port ||
+	    policy_publish(g->config, CONFIG_UDP, &local, &v->to)) {
 		log_refusal(g, "bind to", &local);
 		return refuse(g, COUNT_REFUSED_POLICY, EACCES);
 	}

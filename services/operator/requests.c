@@ -101,7 +101,7 @@ struct sb_address request_source(const struct guest *g,
 	struct sb_address local = address_unmap(bound), source;
 
 	if (local.family == SB_FAMILY_NONE || !local.port ||
-	    policy_publish(g->config, &local, &source) ||
+	    policy_publish(g->config, CONFIG_TCP, &local, &source) ||
 	    source.family != family ||
 	    published_has(&g->op->published, &source))
 		return (struct sb_address){ 0 };
@@ -154,12 +154,13 @@ static int handle_open(struct guest *g, const struct sb_message *m)
 	if (!line_usable(&g->line[m->line]))
 		return refuse(g, m, ENETUNREACH, COUNT_REFUSED_AWAY);
 	remote = address_unmap(&m->remote);
-	err = policy_connect(o->config, g->config, &o->host, &remote);
+	err = policy_connect(o->config, g->config, &o->host, CONFIG_TCP,
+			     &remote);
 	if (err) {
 		log_refusal(g, "connect to", &remote);
 		return refuse(g, m, (uint32_t)err, COUNT_REFUSED_POLICY);
 	}
-	err = policy_route(o->config, &remote);
+	err = policy_route(o->config, CONFIG_TCP, &remote);
 	if (err)
 		return refuse(g, m, (uint32_t)err, COUNT_REFUSED_POLICY);
 	if (circuits_full(&g->line[m->line], m->entry))
@@ -188,7 +189,7 @@ static int choose_free(const struct guest *g, const struct sb_address *local,
 		if (!wanted.port)
 			return err;
 		err = EADDRINUSE;
-		if (policy_publish(g->config, &wanted, at) == 0 &&
+		if (policy_publish(g->config, CONFIG_TCP, &wanted, at) == 0 &&
 		    !published_has(&g->op->published, at))
 			return 0;
 	}
@@ -204,7 +205,7 @@ static int choose_place(const struct guest *g, const struct sb_message *m,
 
 	if (!local.port)
 		return choose_free(g, &local, at);
-	err = policy_publish(g->config, &local, at);
+	err = policy_publish(g->config, CONFIG_TCP, &local, at);
 	if (err)
 		return err;
 	return published_elsewhere(&g->op->published, at,

@@ -203,6 +203,21 @@ static const struct {
 								"\"a\" is "
 								"there "
 								"already" },
+	{ "{ \"udp_proxies\": [ \"a\",\n\"a\" ], \"guests\": {} }",
+	  "f.json:2: udp_proxies[1]: \"a\" is there already" },
+	{ WITH_ADDRESS("\"udp_proxy\": \"b\""),
+	  "f.json:4: guests.web.udp_proxy: \"b\" is not in \"udp_proxies\"" },
+	{ WITH_ADDRESS("\"connect\": [ {\"to\":\"any\",\"ports\":1,"
+		       "\"protocol\":\"sctp\"} ]"),
+	  "f.json:4: guests.web.connect[0].protocol: expected \"tcp\", "
+	  "\"udp\" or \"icmp\"" },
+	{ WITH_ADDRESS("\"connect\": [ {\"to\":\"any\","
+		       "\"protocol\":\"udp\"} ]"),
+	  "f.json:4: guests.web.connect[0]: key \"ports\" is missing" },
+	{ WITH_ADDRESS("\"publish\": [ {\"ports\":1,"
+		       "\"address\":\"0.0.0.0\",\"protocol\":\"icmp\"} ]"),
+	  "f.json:4: guests.web.publish[0].protocol: expected \"tcp\" or "
+	  "\"udp\"" },
 	{ "{ \"proxies\": [ \"a/../b\" ], \"guests\": {} }", "f.json:1: "
 							     "proxies[0]: "
 							     "\"a/../b\" is no "

@@ -39,7 +39,16 @@ static const char text[] =
 	"  \"host\": { \"addresses\": [\"10.0.0.6\"], \"publish\": ["
 	"    {\"ports\":\"80-89\",\"address\":\"192.0.2.1\",\"port\":8080},"
 	"    {\"ports\":443,\"address\":\"::\"},"
-	"    {\"ports\":443,\"address\":\"0.0.0.0\",\"port\":8443} ] }"
+	"    {\"ports\":443,\"address\":\"0.0.0.0\",\"port\":8443} ] },"
+	"  \"mixed\": { \"addresses\": [\"10.0.0.7\"], \"connect\": ["
+	"    {\"to\":\"192.0.2.0/24\",\"ports\":53,\"protocol\":\"udp\"},"
+	"    {\"to\":\"198.51.100.0/24\",\"ports\":80,\"protocol\":\"tcp\"},"
+	"    {\"to\":\"203.0.113.0/24\",\"protocol\":\"icmp\"} ],"
+	"    \"publish\": ["
+	"    {\"ports\":53,\"address\":\"0.0.0.0\",\"port\":5300,"
+	"     \"protocol\":\"udp\"},"
+	"    {\"ports\":53,\"address\":\"0.0.0.0\",\"port\":5301,"
+	"     \"protocol\":\"tcp\"} ] }"
 	"} }";
 
 static struct config *config;
@@ -151,10 +160,76 @@ START_TEST(a_guest_connects_only_where_it_may)
 	a = address_unmap(&a);
 	verdict = policy_connect(config,
 				 config_find_guest(config, connects[_i].guest),
-				 &host, &a);
+				 &host, CONFIG_TCP, &a);
 	ck_assert_msg(verdict == connects[_i].verdict, "%s to %s port %u: %d",
 		      connects[_i].guest, connects[_i].to, connects[_i].port,
 		      verdict);
+}
+END_TEST
+
+static const struct {
+	const char *guest;
+	uint32_t protocol;
+	const char *to;
+	uint16_t port;
+	int verdict;
+} protocols[] = {
+	/* a rule without a protocol is for all, and an echo has no port */
+	{ "any", CONFIG_UDP, "198.51.100.7", 53, 0 },
+	{ "any", CONFIG_ICMP, "198.51.100.7", 0, 0 },
+	{ "named", CONFIG_ICMP, "198.51.100.1", 0, 0 },
+	{ "named", CONFIG_UDP, "198.51.100.1", 81, EACCES },
+	/* Dom0's own, and loopback, have to be named for a ping too */
+	{ "any", CONFIG_ICMP, "192.0.2.1", 0, EACCES },
+	{ "any", CONFIG_ICMP, "127.0.0.1", 0, EACCES },
+	{ "any", CONFIG_UDP, "255.255.255.255", 67, EACCES },
+	{ "any", CONFIG_UDP, "224.0.0.251", 5353, EACCES },
+	{ "mixed", CONFIG_UDP, "192.0.2.9", 53, 0 },
+	{ "mixed", CONFIG_TCP, "192.0.2.9", 53, EACCES },
+	{ "mixed", CONFIG_ICMP, "192.0.2.9", 0, EACCES },
+	{ "mixed", CONFIG_TCP, "198.51.100.7", 80, 0 },
+	{ "mixed", CONFIG_UDP, "198.51.100.7", 80, EACCES },
+	{ "mixed", CONFIG_ICMP, "203.0.113.5", 0, 0 },
+	{ "mixed", CONFIG_UDP, "203.0.113.5", 53, EACCES },
+};
+
+START_TEST(a_rule_is_for_its_protocol)
+{
+	struct sb_address a;
+
+	ck_assert_int_eq(address_parse(&a, protocols[_i].to), 0);
+	a.port = protocols[_i].port;
+	ck_assert_int_eq(
+		policy_connect(config,
+			       config_find_guest(config, protocols[_i].guest),
+			       &host, protocols[_i].protocol, &a),
+		protocols[_i].verdict);
+}
+END_TEST
+
+START_TEST(a_port_is_published_for_each_protocol)
+{
+	const struct config_guest *g = config_find_guest(config, "mixed");
+	struct sb_address local, at;
+
+	address_parse(&local, "0.0.0.0");
+	local.port = 53;
+	ck_assert_int_eq(policy_publish(g, CONFIG_UDP, &local, &at), 0);
+	ck_assert_uint_eq(at.port, 5300);
+	ck_assert_int_eq(policy_publish(g, CONFIG_TCP, &local, &at), 0);
+	ck_assert_uint_eq(at.port, 5301);
+	/* and that is where other guests are led */
+	address_parse(&local, "10.0.0.7");
+	local.port = 53;
+	ck_assert_int_eq(policy_route(config, CONFIG_UDP, &local), 0);
+	ck_assert_uint_eq(local.port, 5300);
+	address_parse(&local, "10.0.0.7");
+	ck_assert_int_eq(policy_route(config, CONFIG_ICMP, &local),
+			 EHOSTUNREACH);
+	/* bind(port 0) of a listener takes no port of the others */
+	address_parse(&local, "0.0.0.0");
+	ck_assert_uint_eq(policy_nth_port(g, &local, 0), 53);
+	ck_assert_uint_eq(policy_nth_port(g, &local, 1), 0);
 }
 END_TEST
 
@@ -167,7 +242,7 @@ START_TEST(when_dom0s_addresses_are_unknown_nothing_wide_is_allowed)
 	host.overflow = true;
 	ck_assert_int_eq(policy_connect(config,
 					config_find_guest(config, "any"), &host,
-					&a),
+					CONFIG_TCP, &a),
 			 EACCES);
 }
 END_TEST
@@ -200,7 +275,7 @@ START_TEST(a_guest_publishes_only_what_it_may)
 	local.port = publishes[_i].port;
 	ck_assert_int_eq(
 		policy_publish(config_find_guest(config, publishes[_i].guest),
-			       &local, &at),
+			       CONFIG_TCP, &local, &at),
 		publishes[_i].verdict);
 	if (publishes[_i].verdict)
 		return;
@@ -231,7 +306,8 @@ START_TEST(what_is_another_guests_goes_where_that_guest_publishes)
 
 	address_parse(&a, routes[_i].to);
 	a.port = routes[_i].port;
-	ck_assert_int_eq(policy_route(config, &a), routes[_i].verdict);
+	ck_assert_int_eq(policy_route(config, CONFIG_TCP, &a),
+			 routes[_i].verdict);
 	if (routes[_i].verdict)
 		return;
 	ck_assert_str_eq(address_text(&a, shown, sizeof(shown)), routes[_i].at);
@@ -426,6 +502,9 @@ static Suite *policy_suite(void)
 	tcase_add_checked_fixture(t, set_up, tear_down);
 	tcase_add_loop_test(t, a_guest_connects_only_where_it_may, 0,
 			    sizeof(connects) / sizeof(connects[0]));
+	tcase_add_loop_test(t, a_rule_is_for_its_protocol, 0,
+			    sizeof(protocols) / sizeof(protocols[0]));
+	tcase_add_test(t, a_port_is_published_for_each_protocol);
 	tcase_add_test(
 		t, when_dom0s_addresses_are_unknown_nothing_wide_is_allowed);
 	tcase_add_loop_test(t, a_guest_publishes_only_what_it_may, 0,
