@@ -198,7 +198,7 @@ struct guest_line *stage_line(struct stage *s, const char *name)
 	return l;
 }
 
-static void order_attach(struct stage *s, const struct guest_line *l)
+void stage_order_attach(struct stage *s, const struct guest_line *l)
 {
 	static struct ipc_message m;
 
@@ -222,7 +222,7 @@ static void order_attach(struct stage *s, const struct guest_line *l)
 
 void stage_attach(struct stage *s, struct guest_line *l)
 {
-	order_attach(s, l);
+	stage_order_attach(s, l);
 	stage_expect(s, IPC_REPORT_ATTACHED);
 	ck_assert_int_eq(guest_line_wait_attached(l, STAGE_TIMEOUT_MS), 0);
 }

@@ -65,6 +65,8 @@ void stage_order(struct stage *s, const struct ipc_message *m);
 struct guest_line *stage_line(struct stage *s, const char *name);
 /* Order attach, expect attached, wait until the guest sees it */
 void stage_attach(struct stage *s, struct guest_line *l);
+/* Only the order: of a line that is attached nothing changes for the guest */
+void stage_order_attach(struct stage *s, const struct guest_line *l);
 void stage_detach(struct stage *s, struct guest_line *l);
 /* A stage with the proxy and one guest, whose line is attached */
 struct guest_line *stage_open_attached(struct stage *s);
