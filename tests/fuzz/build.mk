@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # A harness is tests/fuzz/NAME.c, its inputs tests/fuzz/corpus/NAME/, and what
 # it needs NAME_WITH. It runs for a moment with the units, and by itself here.
-FUZZERS := ipc address config trunk line request
+FUZZERS := ipc address config trunk line request datagram
 ipc_WITH := $(addprefix ipc/,messages.c decode.c encode.c json.c) \
 	services/common/address.c
 address_WITH := services/common/address.c
@@ -13,6 +13,12 @@ line_WITH := $(addprefix tests/fuzz/,guest_memory.c quiet.c) \
 	$(addprefix services/proxy-tcp/,proxy.c line.c attach.c circuit.c \
 	connect.c listen.c transfer.c options.c) \
 	services/common/loop.c services/common/address.c
+datagram_WITH := $(addprefix tests/fuzz/,guest_memory.c quiet.c) \
+	$(addprefix services/proxy-udp/,datagrams.c outlet.c options.c \
+	destination.c known.c send.c group.c receive.c pending.c error.c \
+	exchange.c) $(addprefix services/proxy-common/,proxy.c line.c attach.c \
+	circuit.c options.c) services/common/loop.c services/common/verdicts.c \
+	services/common/address.c
 request_WITH := tests/fuzz/quiet.c $(addprefix services/operator/,requests.c \
 	policy.c published.c book.c config.c config_guest.c config_place.c \
 	config_reader.c) services/common/loop.c $(ipc_WITH)
