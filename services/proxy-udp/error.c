@@ -31,10 +31,7 @@
 struct told {
 	struct sockaddr_storage name;
 	uint8_t quoted[LIMIT_QUOTED_BYTES];
-	union {
-		char bytes[CONTROL_BYTES];
-		struct cmsghdr align;
-	} control;
+	_Alignas(struct cmsghdr) char control[CONTROL_BYTES];
 	uint32_t bytes;
 };
 
@@ -47,7 +44,7 @@ static int take(const struct outlet *o, struct told *t,
 			    .msg_namelen = sizeof(t->name),
 			    .msg_iov = &piece,
 			    .msg_iovlen = 1,
-			    .msg_control = t->control.bytes,
+			    .msg_control = t->control,
 			    .msg_controllen = sizeof(t->control) };
 	ssize_t got = recvmsg(o->watch.fd, &m, MSG_ERRQUEUE | MSG_DONTWAIT);
 

@@ -40,10 +40,7 @@ struct incoming {
 	uint32_t at;
 	uint32_t place;
 	struct iovec piece[3];
-	union {
-		char bytes[CONTROL_BYTES];
-		struct cmsghdr align;
-	} control;
+	_Alignas(struct cmsghdr) char control[CONTROL_BYTES];
 	uint8_t spill[SPILL_BYTES];
 };
 
@@ -236,7 +233,7 @@ static void lay_out(const struct circuit *c, unsigned int i, uint32_t index,
 			      .msg_namelen = sizeof(in->from),
 			      .msg_iov = in->piece,
 			      .msg_iovlen = pieces,
-			      .msg_control = in->control.bytes,
+			      .msg_control = in->control,
 			      .msg_controllen = sizeof(in->control) };
 }
 

@@ -40,10 +40,7 @@ struct outgoing {
 	uint32_t room;
 	struct sockaddr_storage to;
 	struct iovec piece[2];
-	union {
-		char bytes[CONTROL_BYTES];
-		struct cmsghdr align;
-	} control;
+	_Alignas(struct cmsghdr) char control[CONTROL_BYTES];
 };
 
 /* One thread: what a system call is made of need not be on its stack */
@@ -114,7 +111,7 @@ static void add_controls(const struct outlet *o, struct msghdr *m,
 	const struct sb_datagram *h = &out->header;
 	bool ipv4 = to->family == SB_FAMILY_IPV4;
 
-	m->msg_control = out->control.bytes;
+	m->msg_control = out->control;
 	m->msg_controllen = 0;
 	if (h->flags & SB_DATAGRAM_HOPS)
 		add_number(m, ipv4, IP_TTL, IPV6_HOPLIMIT, h->hops);

@@ -141,6 +141,15 @@ function showServices(status) {
 const most = (guest, key) =>
 	guest.seen_by.reduce((n, view) => Math.max(n, view[key]), 0);
 
+/* What a guest has at several proxies adds up: connections, datagrams */
+function held(guest, key) {
+	const proxies = guest.seen_by.filter((view) =>
+		view.service.startsWith("proxy-"));
+
+	return Math.max(most(guest, key),
+		proxies.reduce((n, view) => n + view[key], 0));
+}
+
 function showGuests(status) {
 	fillTable("guests", status.guests.map((g) => [
 		cell(g.name, "fix"),
@@ -148,7 +157,7 @@ function showGuests(status) {
 		cell(g.state, "fix", pillOf(g.state)),
 		cell(g.addresses.join(", ") || "–", "mono"),
 		cell(g.proxy || "–", "fix"),
-		number(countText(most(g, "circuits"))),
+		number(countText(held(g, "circuits"))),
 		number(countText(most(g, "listeners"))),
 		number(rateText(g.sent_rate)),
 		number(rateText(g.received_rate)),
