@@ -213,26 +213,40 @@ int sb_accept_join(struct sb_sock *listening, struct sb_circuit *c)
 	return 0;
 }
 
-bool sb_accept_unjoin(struct sb_circuit *c)
+/* Out of the lists of a listener that is not about to empty them itself */
+static bool take_out(struct sb_circuit *c, bool queued_too)
 {
 	struct sb_listener *l;
-	bool waited = false;
+	bool taken = false, queued;
 
 	rcu_read_lock();
 	l = rcu_dereference(c->listener);
 	if (l) {
 		spin_lock_bh(&l->lock);
-		/* waiting is joined, but not told so yet */
-		waited = !sb_word_state(sb_load(&c->entry->peer)) &&
-			 !list_empty(&c->node);
-		if (waited) {
+		queued = c->state == SB_CIRCUIT_QUEUED;
+		taken = l->open && !list_empty(&c->node) &&
+			(queued_too || !queued);
+		if (taken) {
 			list_del_init(&c->node);
 			RCU_INIT_POINTER(c->listener, NULL);
 		}
+		if (taken && queued)
+			sk_acceptq_removed(l->sk);
 		spin_unlock_bh(&l->lock);
 	}
 	rcu_read_unlock();
-	return waited;
+	return taken;
+}
+
+/* Waiting is joined, but not told so yet */
+bool sb_accept_unjoin(struct sb_circuit *c)
+{
+	return take_out(c, false);
+}
+
+bool sb_accept_withdraw(struct sb_circuit *c)
+{
+	return take_out(c, true);
 }
 
 /* There is room in the queue again: the next that waits is connected */

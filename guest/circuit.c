@@ -198,9 +198,11 @@ void sb_circuit_ring(struct sb_circuit *c, enum sb_side side)
 
 	sb_count(&sb_counters.bells_rung);
 	if (line) {
-		if (!READ_ONCE(line->lost) &&
-		    sb_bells_ring(&line->out, c->number))
-			sb_line_notify(line);
+		sb_channel_ring(&line->channel, c->number);
+		return;
+	}
+	if (c->foreign) {
+		sb_callee_ring(c);
 		return;
 	}
 	rcu_read_lock();
@@ -213,7 +215,7 @@ void sb_circuit_ring(struct sb_circuit *c, enum sb_side side)
 /* The other end's spinlock must not be taken inside this end's */
 void sb_circuit_ring_locked(struct sb_circuit *c, enum sb_side side)
 {
-	if (c->line)
+	if (c->line || c->foreign)
 		sb_circuit_ring(c, side);
 	else
 		queue_work(sb_workqueue, &c->later);
@@ -295,6 +297,11 @@ static bool other_closed(struct sb_circuit *c, enum sb_side side)
 void sb_circuit_leave(struct sb_circuit *c, enum sb_side side, u32 flags)
 {
 	rcu_read_lock();
+	if (c->foreign) {
+		sb_callee_leave(c, flags);
+		rcu_read_unlock();
+		return;
+	}
 	sb_store_full(sb_circuit_word(c, side), sb_word(c->generation, flags));
 	RCU_INIT_POINTER(c->end[side], NULL);
 	if (!other_closed(c, side))

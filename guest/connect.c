@@ -26,26 +26,21 @@ static int parse_remote(struct sb_address *a, const struct sock *sk,
 	return 0;
 }
 
-/* Socket lock held, dropped while there is no line yet */
-static struct sb_circuit *take_circuit(struct sock *sk, int flags)
+/* The line to call on, referenced. Socket lock held, dropped while there is none */
+static struct sb_guest_line *
+find_line(struct sock *sk, const struct sb_address *remote, int flags)
 {
 	long timeo = sock_sndtimeo(sk, flags & O_NONBLOCK);
-	struct sb_guest_line *line = sb_orders_line(SB_LINE_TCP);
-	struct sb_circuit *c;
+	struct sb_guest_line *line = sb_direct_line(remote);
 
-	if (!line) {
-		release_sock(sk);
-		line = sb_orders_line_wait(SB_LINE_TCP, timeo);
-		lock_sock(sk);
-		if (IS_ERR(line))
-			return ERR_CAST(line);
-	}
-	if (sk->sk_state == TCP_CLOSE && !sb_sk(sk)->circuit)
-		c = sb_pool_take(line, 0, true);
-	else
-		c = ERR_PTR(-EALREADY);
-	sb_line_put(line);
-	return c;
+	if (!line)
+		line = sb_orders_line(SB_LINE_TCP);
+	if (line)
+		return line;
+	release_sock(sk);
+	line = sb_orders_line_wait(SB_LINE_TCP, timeo);
+	lock_sock(sk);
+	return line;
 }
 
 /* The word is the last: with it the peer may believe the rest */
@@ -60,23 +55,43 @@ static void offer(struct sb_sock *sb, struct sb_circuit *c)
 	sb_trunk_request(c);
 }
 
+int sb_connect_over(struct sb_sock *sb, struct sb_guest_line *line)
+{
+	struct sb_circuit *c = sb_pool_take(line, 0, true);
+
+	if (IS_ERR(c))
+		return PTR_ERR(c);
+	if (line->kind == SB_LINE_DIRECT)
+		return sb_direct_call(sb, c);
+	offer(sb, c);
+	return 0;
+}
+
 static int connect_line(struct sb_sock *sb, const struct sb_address *remote,
 			int flags)
 {
+	struct sb_guest_line *line;
 	struct sock *sk = &sb->sk;
-	struct sb_circuit *c;
+	int error = -EALREADY;
 
 	if (sb->bound.family && sb_address_is_loopback(&sb->bound))
 		return -EINVAL;
-	c = take_circuit(sk, flags);
-	if (IS_ERR(c))
-		return PTR_ERR(c);
-	sb->remote = *remote;
-	sb_stream_state(sk, TCP_SYN_SENT);
-	offer(sb, c);
+	line = find_line(sk, remote, flags);
+	if (IS_ERR(line))
+		return PTR_ERR(line);
+	if (sk->sk_state == TCP_CLOSE && !sb->circuit) {
+		sb->remote = *remote;
+		sb->moves = 0;
+		sb_stream_state(sk, TCP_SYN_SENT);
+		error = sb_connect_over(sb, line);
+		if (error)
+			sb_stream_state(sk, TCP_CLOSE);
+	}
+	sb_line_put(line);
 	/* the line may have been lost before anybody could tell us */
-	sb_stream_look(sb);
-	return 0;
+	if (!error)
+		sb_stream_look(sb);
+	return error;
 }
 
 static int start(struct sock *sk, const struct sockaddr *sa, int bytes,

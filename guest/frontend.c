@@ -79,6 +79,16 @@ static void remove(struct xenbus_device *dev)
 	disconnect(dev);
 }
 
+/*
+ * What we have mapped of other guests does not move with us, and Xen's tools do
+ * not save a PV guest that has it in its page tables
+ */
+static int suspend(struct xenbus_device *dev)
+{
+	sb_foreign_end_all();
+	return 0;
+}
+
 /* Restored or migrated: nobody has mapped anything of ours any more */
 static int resume(struct xenbus_device *dev)
 {
@@ -92,6 +102,7 @@ static struct xenbus_driver driver = {
 	.ids = ids,
 	.probe = probe,
 	.remove = remove,
+	.suspend = suspend,
 	.resume = resume,
 	.otherend_changed = otherend_changed,
 	.not_essential = true,

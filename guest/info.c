@@ -6,7 +6,7 @@
 
 #include "switchboard.h"
 
-/* An in-guest connection has no segments: what a fast loopback would say */
+/* Connections without a proxy have no segments: what a fast loopback would say */
 static void synthesise(const struct sb_sock *sb, struct sb_info *info)
 {
 	info->rtt_us = 10;
@@ -50,7 +50,7 @@ int sb_stream_info(struct sb_sock *sb, struct sb_info *info)
 	memset(info, 0, sizeof(*info));
 	if (!c || !c->pages || sb->sk.sk_state == TCP_SYN_SENT)
 		return -ENOTCONN;
-	if (!c->line) {
+	if (!sb_circuit_is_proxied(c)) {
 		synthesise(sb, info);
 		return 0;
 	}
@@ -71,7 +71,7 @@ void sb_stream_options_changed(struct sb_sock *sb)
 
 	if (sb->listener)
 		sb_accept_options(sb);
-	if (!c || !c->line)
+	if (!c || !sb_circuit_is_proxied(c))
 		return;
 	c->entry->options = sb->options;
 	sb_store(&c->entry->options_seq, c->entry->options_seq + 1);

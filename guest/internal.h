@@ -45,8 +45,10 @@ enum sb_circuit_state {
  * @kind:       enum sb_entry_kind
  * @order:      of both areas
  * @pages:      how many pages it has: 0 for a listener's entry
+ * @foreign:    another guest's, part of a struct sb_callee
  * @lost:       its line is gone: as if the peer had said CLOSED, ECONNRESET
  * @quarantined: its pages are counted as such
+ * @withheld:   the peer is to give its pages back
  * @asked:      a request about it went to the operator
  * @refused:    errno from the operator, or 0
  * @used:       bytes of each area that may not be zero
@@ -77,9 +79,11 @@ struct sb_circuit {
 	u8 kind;
 	u8 order;
 	u16 pages;
+	bool foreign;
 	bool lost;
 	bool asked;
 	bool quarantined;
+	bool withheld;
 	u16 refused;
 	u32 used[2];
 	struct sb_index_page *index;
@@ -101,6 +105,32 @@ struct sb_circuit {
 	u32 backlog;
 	refcount_t ends;
 	struct rcu_head rcu;
+};
+
+/**
+ * struct sb_channel - one end of a line: its event channel and its bells
+ * @in:      bells to us
+ * @out:     bells to the other end
+ * @port:    event channel
+ * @irq:     its interrupt, 0: none
+ * @masked:  an event came and was not yet unmasked
+ * @closed:  nobody rings, nobody answers any more
+ * @left:    summary bits taken but not yet looked at; the tasklet's
+ * @tasklet: answers the bells
+ * @answer:  what to do about the bell of an entry; in the tasklet, under RCU
+ * @look:    is there news of the other end? The same; may be NULL
+ */
+struct sb_channel {
+	struct sb_bells in;
+	struct sb_bells out;
+	evtchn_port_t port;
+	int irq;
+	bool masked;
+	bool closed;
+	u64 left;
+	struct tasklet_struct tasklet;
+	void (*answer)(struct sb_channel *ch, u32 entry);
+	bool (*look)(struct sb_channel *ch);
 };
 
 /**
@@ -127,12 +157,7 @@ struct sb_table_page {
  * @reattached: bit 0: another peer came, what was rung must be rung again
  * @header:    shared; @doorbells and @directory too
  * @gref:      grants of these three
- * @in:        bells to us
- * @out:       bells to the peer
- * @port:      event channel
- * @irq:       its interrupt
- * @tasklet:   answers the bells
- * @left:      summary bits taken but not yet looked at; the tasklet's
+ * @channel:   event channel and bells
  * @lock:      guards what follows
  * @table:     table pages, the first @tables of them exist
  * @tables:    only grows
@@ -144,6 +169,8 @@ struct sb_table_page {
  * @ready:     the pool's others, newest first
  * @ready_count: its length
  * @ready_low: its smallest length since the last sweep
+ * @withheld:  pages of circuits that the peer is to give back, and has not
+ * @others:    in the list of lines that may have such pages
  * @closing:   circuits in state CLOSING
  * @ending:    circuits in state ENDING
  * @work:      fills the pool, ends grants
@@ -163,12 +190,7 @@ struct sb_guest_line {
 	struct sb_doorbells *doorbells;
 	struct sb_directory *directory;
 	grant_ref_t gref[3];
-	struct sb_bells in;
-	struct sb_bells out;
-	evtchn_port_t port;
-	int irq;
-	struct tasklet_struct tasklet;
-	u64 left;
+	struct sb_channel channel;
 	spinlock_t lock;
 	struct sb_table_page **table;
 	u32 tables;
@@ -180,6 +202,8 @@ struct sb_guest_line {
 	struct list_head ready;
 	u32 ready_count;
 	u32 ready_low;
+	u32 withheld;
+	struct list_head others;
 	struct list_head closing;
 	struct list_head ending;
 	struct work_struct work;
@@ -279,13 +303,33 @@ void sb_pool_close(struct sb_circuit *c);
 void sb_pool_work(struct work_struct *work);
 void sb_pool_sweep(struct work_struct *work);
 void sb_pool_lose(struct sb_guest_line *line);
+/* A line comes, and goes with all its circuits */
+void sb_pool_begin(struct sb_guest_line *line);
+void sb_pool_end(struct sb_guest_line *line);
+
+/* ---- channel.c ---- */
+/* @look may be NULL. The bells are the caller's to set */
+void sb_channel_init(struct sb_channel *ch,
+		     void (*answer)(struct sb_channel *ch, u32 entry),
+		     bool (*look)(struct sb_channel *ch));
+/* An event channel for @domain to bind, or bound to its @port. 0 or -errno */
+int sb_channel_make(struct sb_channel *ch, domid_t domain);
+int sb_channel_join(struct sb_channel *ch, domid_t domain, evtchn_port_t port);
+/* For good; process context. Nothing is in the tasklet afterwards */
+void sb_channel_close(struct sb_channel *ch);
+/* Ask the other end to look at an entry */
+void sb_channel_ring(struct sb_channel *ch, u32 entry);
+/* Let this end look at an entry, as if its bell had been rung */
+void sb_channel_recall(struct sb_channel *ch, u32 entry);
+/* Let this end look whether a bell was rung */
+void sb_channel_wake(struct sb_channel *ch);
+void sb_channel_notify(struct sb_channel *ch);
 
 /* ---- line.c ---- */
 struct sb_guest_line *sb_line_create(u16 number, u8 kind, domid_t domain);
 void sb_line_put(struct sb_guest_line *line);
 /* The peer is gone: every circuit ends, the memory goes when the last does */
 void sb_line_lose(struct sb_guest_line *line);
-void sb_line_notify(struct sb_guest_line *line);
 
 /* ---- orders.c: what the operator wants; lines by number and kind ---- */
 void sb_orders_handle(const struct sb_message *m, domid_t operator);
@@ -302,6 +346,8 @@ struct sb_guest_line *sb_orders_line(enum sb_line_kind kind);
 struct sb_guest_line *sb_orders_line_wait(enum sb_line_kind kind, long timeo);
 /* A line's peer attached itself, or another one did; in the line's tasklet */
 void sb_orders_line_attached(struct sb_guest_line *line);
+/* A direct line, referenced, when its peer is there; or NULL */
+struct sb_guest_line *sb_orders_line_direct(unsigned int number);
 /* The line of a number, or NULL; stays while the caller is the trunk's work */
 struct sb_guest_line *sb_orders_line_number(unsigned int number);
 
@@ -314,6 +360,8 @@ void sb_trunk_disconnect(void);
 void sb_trunk_request(struct sb_circuit *c);
 /* Forget a request that still waits for room */
 void sb_trunk_forget(struct sb_circuit *c);
+/* Send a message, when there is room for it */
+void sb_trunk_send(const struct sb_message *m);
 /* Send LINE_READY or LINE_GONE */
 void sb_trunk_say(enum sb_message_type type, unsigned int line);
 
@@ -365,6 +413,8 @@ void sb_stream_disconnect(struct sb_sock *sb);
 /* An unconnected socket becomes the end @side of a circuit */
 void sb_stream_attach(struct sb_sock *sb, struct sb_circuit *c,
 		      enum sb_side side);
+/* A circuit's memory is about to go: reset the socket that still has it */
+void sb_stream_strip(struct sb_sock *sb, struct sb_circuit *c);
 /* Take the names of both ends from the circuit's entry */
 void sb_stream_names(struct sb_sock *sb);
 void sb_stream_write_space(struct sock *sk);
@@ -385,6 +435,8 @@ static inline u32 sb_stream_room_wanted(const struct sb_sock *sb)
 /* ---- connect.c ---- */
 int sb_connect(struct socket *sock, struct sockaddr *addr, int bytes,
 	       int flags);
+/* Call @sb->remote over a circuit of this line; ownership held. 0 or -errno */
+int sb_connect_over(struct sb_sock *sb, struct sb_guest_line *line);
 
 /* ---- wait.c ---- */
 /*
@@ -430,6 +482,8 @@ void sb_accept_refuse(struct sb_circuit *c, int error);
 int sb_accept_join(struct sb_sock *listening, struct sb_circuit *c);
 /* Take a circuit that still waits away; false when it is connected */
 bool sb_accept_unjoin(struct sb_circuit *c);
+/* The same, and if it waits for accept() */
+bool sb_accept_withdraw(struct sb_circuit *c);
 
 /* ---- listen.c ---- */
 int sb_accept_listen(struct socket *sock, int backlog);
@@ -471,5 +525,7 @@ static inline void sb_count(atomic64_t *counter)
 {
 	atomic64_inc(counter);
 }
+
+#include "direct.h"
 
 #endif

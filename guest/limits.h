@@ -33,9 +33,36 @@
 /* Bells answered in one go before others get the processor */
 #define SB_BELLS_PER_RUN 256u
 
+/* Messages about direct lines that wait for room on the trunk */
+#define SB_MESSAGES_MAX 1024u
+
 /* Own addresses and name servers the operator may hand out */
 #define SB_ADDRESSES_MAX 16u
 #define SB_RESOLVERS_MAX 8u
+
+/*
+ * Pages that another guest may withhold from us, because it neither uses nor
+ * returns them: at least, and at most this part of the memory. Beyond, no
+ * circuits are made for it
+ */
+#define SB_WITHHELD_MIN 1024u
+#define SB_WITHHELD_SHARE 32u
+
+/*
+ * Lines of other guests that lead here: circuits of one that are mapped, pages
+ * of all, destinations that are admitted on one
+ */
+#define SB_FOREIGN_CIRCUITS_MAX 4096u
+#define SB_FOREIGN_PAGES_MAX 131072
+#define SB_ADMISSIONS_MAX 256u
+
+/* Destinations known to be reached over direct lines */
+#define SB_ROUTES_MAX 1024u
+/* How long a call waits to hear of the line to repeat it on */
+#define SB_ROUTE_S 3u
+#define SB_ROUTE_TICK_MS 100u
+/* How often one call is repeated */
+#define SB_MOVES_MAX 3u
 
 /* How long a closed socket's circuit may take to drain, then it is reset */
 #define SB_ORPHAN_S 120u

@@ -1,30 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * line.c - a line: shared pages, event channel, answering bells
- *
- * The event's handler only wakes the tasklet; the event channel is unmasked
- * (late EOI) when the tasklet has found no bell left, so a peer that storms
- * gets no more of the processor than the tasklet's runs. A run answers a
- * bounded number of bells and then lets others have a turn.
+ * line.c - a line that this guest owns: shared pages, and who a bell is for
  */
-#include <linux/bitops.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
-#include <xen/events.h>
 #include <xen/page.h>
-#include <asm/xen/hypercall.h>
 
 #include "switchboard.h"
 
-void sb_line_notify(struct sb_guest_line *line)
+static struct sb_guest_line *line_of(struct sb_channel *channel)
 {
-	sb_count(&sb_counters.events_sent);
-	notify_remote_via_evtchn(line->port);
+	return container_of(channel, struct sb_guest_line, channel);
 }
 
 /* The peer attached itself for the first time, or another process did */
-static bool look_at_peer(struct sb_guest_line *line)
+static bool look_at_peer(struct sb_channel *channel)
 {
+	struct sb_guest_line *line = line_of(channel);
 	u32 epoch = sb_load(&line->header->peer_epoch);
 	u32 version = sb_load(&line->header->peer_version);
 
@@ -40,9 +32,9 @@ static bool look_at_peer(struct sb_guest_line *line)
 }
 
 /* Under RCU */
-static void answer(struct sb_guest_line *line, u32 entry)
+static void answer(struct sb_channel *channel, u32 entry)
 {
-	struct sb_circuit *c = sb_table_slot(line, entry);
+	struct sb_circuit *c = sb_table_slot(line_of(channel), entry);
 	struct sb_sock *sb;
 
 	if (!c)
@@ -63,110 +55,6 @@ static void answer(struct sb_guest_line *line, u32 entry)
 	default:
 		break;
 	}
-}
-
-static unsigned int answer_word(struct sb_guest_line *line, u32 word)
-{
-	u64 bits = sb_bells_take_word(&line->in, word);
-	unsigned int answered = 0;
-
-	for (; bits; bits &= bits - 1) {
-		answer(line, word * 64 + __ffs64(bits));
-		answered++;
-	}
-	return answered;
-}
-
-/* The words of one summary bit: at most 256 bells */
-static unsigned int answer_summary_bit(struct sb_guest_line *line, u32 bit)
-{
-	unsigned int i, answered = 0;
-
-	for (i = 0; i < SB_SUMMARY_WORDS; i++)
-		answered += answer_word(line, bit * SB_SUMMARY_WORDS + i);
-	return answered;
-}
-
-/* Returns the bells answered; more than the bound when some are left */
-static unsigned int answer_some(struct sb_guest_line *line)
-{
-	unsigned int answered = 0;
-	u32 bit;
-
-	while (answered <= SB_BELLS_PER_RUN) {
-		if (!line->left)
-			line->left = sb_bells_take_summary(&line->in);
-		if (!line->left) {
-			if (sb_bells_arm(&line->in))
-				break;
-			continue;
-		}
-		bit = __ffs64(line->left);
-		line->left &= line->left - 1;
-		/* a bit without bells is work too, or a peer could spin us */
-		answered += 1 + answer_summary_bit(line, bit);
-	}
-	return answered;
-}
-
-/* Under RCU. True when the event channel may be unmasked */
-static bool answer_run(struct sb_guest_line *line, unsigned int *eoi_flags)
-{
-	bool news = look_at_peer(line);
-	unsigned int answered;
-
-	sb_bells_disarm(&line->in);
-	answered = answer_some(line);
-	atomic64_add(answered, &sb_counters.bells_answered);
-	if (answered > SB_BELLS_PER_RUN) {
-		tasklet_schedule(&line->tasklet);
-		return false;
-	}
-	*eoi_flags = answered || news ? 0 : XEN_EOI_FLAG_SPURIOUS;
-	return true;
-}
-
-static void run(struct tasklet_struct *tasklet)
-{
-	struct sb_guest_line *line =
-		container_of(tasklet, struct sb_guest_line, tasklet);
-	unsigned int eoi_flags;
-
-	rcu_read_lock();
-	if (!READ_ONCE(line->lost) && answer_run(line, &eoi_flags))
-		xen_irq_lateeoi(line->irq, eoi_flags);
-	rcu_read_unlock();
-}
-
-static irqreturn_t event(int irq, void *arg)
-{
-	struct sb_guest_line *line = arg;
-
-	sb_count(&sb_counters.events_received);
-	tasklet_schedule(&line->tasklet);
-	return IRQ_HANDLED;
-}
-
-static int alloc_channel(struct sb_guest_line *line)
-{
-	struct evtchn_alloc_unbound alloc = { .dom = DOMID_SELF,
-					      .remote_dom = line->domain };
-	int irq, error;
-
-	error = HYPERVISOR_event_channel_op(EVTCHNOP_alloc_unbound, &alloc);
-	if (error)
-		return error;
-	line->port = alloc.port;
-	irq = bind_evtchn_to_irqhandler_lateeoi(alloc.port, event, 0,
-						"switchboard-line", line);
-	if (irq < 0) {
-		struct evtchn_close close = { .port = alloc.port };
-
-		HYPERVISOR_event_channel_op(EVTCHNOP_close, &close);
-		return irq;
-	}
-	line->irq = irq;
-	return 0;
 }
 
 /* A zeroed page that the peer may write; NULL without memory or grants */
@@ -199,8 +87,8 @@ static int alloc_shared(struct sb_guest_line *line)
 	line->directory = shared_page(line, &line->gref[2]);
 	if (!line->header || !line->doorbells || !line->directory)
 		return -ENOMEM;
-	line->in = sb_bells_to_owner(line->header, line->doorbells);
-	line->out = sb_bells_to_peer(line->header, line->doorbells);
+	line->channel.in = sb_bells_to_owner(line->header, line->doorbells);
+	line->channel.out = sb_bells_to_peer(line->header, line->doorbells);
 	line->header->version = SB_LINE_VERSION;
 	line->header->kind = line->kind;
 	line->header->doorbell_gref = line->gref[1];
@@ -214,6 +102,7 @@ static void free_line(struct work_struct *work)
 	struct sb_guest_line *line =
 		container_of(work, struct sb_guest_line, free);
 
+	sb_pool_end(line);
 	cancel_work_sync(&line->work);
 	/* rings and slots are read under RCU */
 	synchronize_rcu();
@@ -236,6 +125,7 @@ static struct sb_guest_line *alloc_line(u16 number, u8 kind, domid_t domain)
 	line->kind = kind;
 	line->domain = domain;
 	spin_lock_init(&line->lock);
+	INIT_LIST_HEAD(&line->others);
 	INIT_LIST_HEAD(&line->large);
 	INIT_LIST_HEAD(&line->ready);
 	INIT_LIST_HEAD(&line->closing);
@@ -243,7 +133,7 @@ static struct sb_guest_line *alloc_line(u16 number, u8 kind, domid_t domain)
 	INIT_WORK(&line->work, sb_pool_work);
 	INIT_WORK(&line->free, free_line);
 	INIT_DELAYED_WORK(&line->sweep, sb_pool_sweep);
-	tasklet_setup(&line->tasklet, run);
+	sb_channel_init(&line->channel, answer, look_at_peer);
 	return line;
 }
 
@@ -259,12 +149,13 @@ struct sb_guest_line *sb_line_create(u16 number, u8 kind, domid_t domain)
 	if (!error)
 		error = sb_table_init(line);
 	if (!error)
-		error = alloc_channel(line);
+		error = sb_channel_make(&line->channel, domain);
 	if (error) {
 		sb_line_put(line);
 		return ERR_PTR(error);
 	}
 	sb_store(&line->header->magic, SB_LINE_MAGIC);
+	sb_pool_begin(line);
 	queue_delayed_work(sb_workqueue, &line->sweep, SB_SWEEP_S * HZ);
 	return line;
 }
@@ -288,10 +179,7 @@ void sb_line_lose(struct sb_guest_line *line)
 	spin_lock_bh(&line->lock);
 	WRITE_ONCE(line->lost, true);
 	spin_unlock_bh(&line->lock);
-	/* whoever read lost as false has rung, or unmasked, by now */
-	synchronize_rcu();
-	unbind_from_irqhandler(line->irq, line);
-	tasklet_kill(&line->tasklet);
+	sb_channel_close(&line->channel);
 	sb_pool_lose(line);
 	mod_delayed_work(sb_workqueue, &line->sweep, 0);
 }

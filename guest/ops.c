@@ -171,7 +171,8 @@ static bool drained(struct sb_sock *sb)
 		return true;
 	room = sb_writer_arm(&sb->tx, sb->tx.size);
 	/* on a line the proxy says CLOSED when its socket has it all */
-	return room < 0 || (!sb->circuit->line && room == sb->tx.size);
+	return room < 0 ||
+	       (!sb_circuit_is_proxied(sb->circuit) && room == sb->tx.size);
 }
 
 /* SO_LINGER: wait, at most so long, until the peer has it all */

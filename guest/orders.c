@@ -119,15 +119,24 @@ static void lose(unsigned int number)
 	if (!line)
 		return;
 	publish(number, NULL);
+	sb_direct_forget(number);
 	sb_line_lose(line);
+}
+
+/* Lines to proxies are the operator's domain's, direct ones never are */
+static bool may_be_made(const struct sb_message *m, domid_t operator)
+{
+	if (m->kind == SB_LINE_TCP || m->kind == SB_LINE_UDP)
+		return m->domain == operator;
+	return m->kind == SB_LINE_DIRECT && m->domain < DOMID_FIRST_RESERVED &&
+	       m->domain != operator;
 }
 
 static void take_line_wanted(const struct sb_message *m, domid_t operator)
 {
 	struct sb_guest_line *line = lines[m->line];
 
-	if ((m->kind != SB_LINE_TCP && m->kind != SB_LINE_UDP) ||
-	    m->domain != operator) {
+	if (!may_be_made(m, operator)) {
 		pr_warn_ratelimited("line %u: kind %u, domain %u unsupported\n",
 				    m->line, m->kind, m->domain);
 		return;
@@ -196,6 +205,14 @@ void sb_orders_handle(const struct sb_message *m, domid_t operator)
 		return take_line_lost(m);
 	case SB_MESSAGE_REFUSED:
 		return take_refused(m);
+	case SB_MESSAGE_LINE_OFFERED:
+		return sb_foreign_offered(m);
+	case SB_MESSAGE_LINE_ENDED:
+		return sb_foreign_ended(m);
+	case SB_MESSAGE_ADMIT:
+		return sb_foreign_admit(m);
+	case SB_MESSAGE_ROUTE:
+		return sb_direct_route(m);
 	default:
 		pr_warn_ratelimited("unknown order %#x\n", m->type);
 	}
@@ -226,10 +243,12 @@ void sb_orders_resend(void)
 	for (i = 0; i < SB_LINES_MAX; i++) {
 		if (!lines[i])
 			continue;
-		if (!lines[i]->attached)
+		/* of direct lines an operator that is new knows nothing */
+		if (!lines[i]->attached || lines[i]->kind == SB_LINE_DIRECT)
 			sb_trunk_say(SB_MESSAGE_LINE_READY, i);
 		resend_line(lines[i]);
 	}
+	sb_foreign_resend();
 }
 
 void sb_orders_lose_all(void)
@@ -238,6 +257,7 @@ void sb_orders_lose_all(void)
 
 	for (i = 0; i < SB_LINES_MAX; i++)
 		lose(i);
+	sb_foreign_end_all();
 	memset(&gathered, 0, sizeof(gathered));
 }
 
@@ -292,13 +312,31 @@ struct sb_guest_line *sb_orders_line_wait(enum sb_line_kind kind, long timeo)
 
 void sb_orders_line_attached(struct sb_guest_line *line)
 {
+	queue_work(sb_workqueue, &line->work);
+	/* who wants one of these knows which */
+	if (line->kind == SB_LINE_DIRECT)
+		return;
 	spin_lock_bh(&lines_lock);
 	if (lines[line->number] == line)
 		line_of_kind[line->kind] = line;
 	spin_unlock_bh(&lines_lock);
 	wake_up_all(&news);
-	queue_work(sb_workqueue, &line->work);
 	queue_work(sb_workqueue, &line_up_work);
+}
+
+struct sb_guest_line *sb_orders_line_direct(unsigned int number)
+{
+	struct sb_guest_line *line;
+
+	spin_lock_bh(&lines_lock);
+	line = number < SB_LINES_MAX ? lines[number] : NULL;
+	if (line &&
+	    (line->kind != SB_LINE_DIRECT || !READ_ONCE(line->attached)))
+		line = NULL;
+	if (line)
+		kref_get(&line->ref);
+	spin_unlock_bh(&lines_lock);
+	return line;
 }
 
 struct sb_guest_line *sb_orders_line_number(unsigned int number)

@@ -18,11 +18,65 @@
 
 #include "switchboard.h"
 
+/* Lines to other guests */
+static LIST_HEAD(others);
+static DEFINE_SPINLOCK(others_lock);
+
+void sb_pool_begin(struct sb_guest_line *line)
+{
+	if (line->kind != SB_LINE_DIRECT)
+		return;
+	spin_lock_bh(&others_lock);
+	list_add(&line->others, &others);
+	spin_unlock_bh(&others_lock);
+}
+
+void sb_pool_end(struct sb_guest_line *line)
+{
+	spin_lock_bh(&others_lock);
+	list_del_init(&line->others);
+	spin_unlock_bh(&others_lock);
+}
+
+/* line->lock held: the peer is to give the pages back */
+static void withhold(struct sb_circuit *c)
+{
+	if (!c->withheld)
+		c->line->withheld += c->pages;
+	c->withheld = true;
+}
+
+/* line->lock held: it has */
+static void give_back(struct sb_circuit *c)
+{
+	if (c->withheld)
+		c->line->withheld -= c->pages;
+	c->withheld = false;
+}
+
+/* A guest's lines that are lost count as well: it may be the one that lies */
+static bool withholds_too_much(const struct sb_guest_line *line)
+{
+	const struct sb_guest_line *other;
+	unsigned long pages = 0;
+
+	if (line->kind != SB_LINE_DIRECT)
+		return false;
+	spin_lock_bh(&others_lock);
+	list_for_each_entry(other, &others, others)
+		if (other->domain == line->domain)
+			pages += READ_ONCE(other->withheld);
+	spin_unlock_bh(&others_lock);
+	return pages > max_t(unsigned long, SB_WITHHELD_MIN,
+			     totalram_pages() / SB_WITHHELD_SHARE);
+}
+
 /* line->lock held: the entry begins a new life, zeroed and offered to nobody */
 static void make_ready(struct sb_circuit *c)
 {
 	struct sb_guest_line *line = c->line;
 
+	give_back(c);
 	c->state = SB_CIRCUIT_READY;
 	if (c->list) {
 		list_add(&c->node, &line->large);
@@ -78,7 +132,8 @@ static struct sb_circuit *place(struct sb_guest_line *line,
 
 	if (!c)
 		return ERR_PTR(-ENOBUFS);
-	error = sb_circuit_grant(c, line->domain);
+	error = withholds_too_much(line) ? -ENOBUFS
+					 : sb_circuit_grant(c, line->domain);
 	if (!error) {
 		/* so that nobody takes it for the pool's */
 		c->state = SB_CIRCUIT_BUSY;
@@ -136,11 +191,14 @@ struct sb_circuit *sb_pool_take(struct sb_guest_line *line, u32 kept,
 	return place(line, sb_circuit_alloc(SB_CIRCUIT_ORDER));
 }
 
-/* How many large circuits this guest's memory allows for */
-static u32 large_wanted(void)
+/* How many large circuits this guest's memory allows for, of each line */
+static u32 large_wanted(const struct sb_guest_line *line)
 {
 	unsigned long pages = SB_CIRCUIT_PAGES(SB_LARGE_ORDER);
 
+	/* of direct lines there may be many */
+	if (line->kind == SB_LINE_DIRECT)
+		return SB_LARGE_MIN;
 	return clamp_t(unsigned long, totalram_pages() / SB_LARGE_SHARE / pages,
 		       SB_LARGE_MIN, SB_LARGE_MAX);
 }
@@ -156,7 +214,7 @@ struct sb_circuit *sb_pool_take_large(struct sb_guest_line *line)
 		forget_ready(c);
 		c->state = SB_CIRCUIT_BUSY;
 	}
-	make = !c && line->large_made < large_wanted();
+	make = !c && line->large_made < large_wanted(line);
 	if (make)
 		line->large_made++;
 	spin_unlock_bh(&line->lock);
@@ -185,6 +243,7 @@ struct sb_circuit *sb_pool_take_bare(struct sb_guest_line *line)
 /* line->lock held */
 static void move_to_end(struct sb_circuit *c)
 {
+	withhold(c);
 	c->state = SB_CIRCUIT_ENDING;
 	list_move_tail(&c->node, &c->line->ending);
 	queue_work(sb_workqueue, &c->line->work);
@@ -262,6 +321,7 @@ void sb_pool_close(struct sb_circuit *c)
 	if (line->lost || c->lost) {
 		move_to_end(c);
 	} else {
+		withhold(c);
 		c->state = SB_CIRCUIT_CLOSING;
 		list_move_tail(&c->node, &line->closing);
 	}
@@ -291,6 +351,9 @@ static void end(struct sb_circuit *c)
 	}
 	if (c->quarantined)
 		atomic64_sub(c->pages, &sb_counters.pages_quarantined);
+	spin_lock_bh(&c->line->lock);
+	give_back(c);
+	spin_unlock_bh(&c->line->lock);
 	sb_table_clear(c);
 	sb_circuit_free(c);
 }
@@ -298,15 +361,20 @@ static void end(struct sb_circuit *c)
 static bool add(struct sb_guest_line *line, unsigned int order)
 {
 	struct sb_circuit *c = place(line, sb_circuit_alloc(order));
+	u32 number;
 
 	if (IS_ERR(c))
 		return false;
+	number = c->number;
 	spin_lock_bh(&line->lock);
 	if (c->lost)
 		move_to_end(c);
 	else
 		make_ready(c);
 	spin_unlock_bh(&line->lock);
+	/* another guest maps it while nobody waits for that */
+	if (line->kind == SB_LINE_DIRECT)
+		sb_channel_ring(&line->channel, number);
 	return true;
 }
 
@@ -326,7 +394,7 @@ static void refill(struct sb_guest_line *line)
 			return;
 	if (line->kind == SB_LINE_UDP)
 		return;
-	while (may_add(line) && line->large_made < large_wanted()) {
+	while (may_add(line) && line->large_made < large_wanted(line)) {
 		if (!add(line, SB_LARGE_ORDER))
 			return;
 		line->large_made++;
@@ -391,6 +459,7 @@ static void revoke(struct sb_circuit *c)
 	struct sb_guest_line *line = c->line;
 
 	spin_lock_bh(&line->lock);
+	withhold(c);
 	c->state = SB_CIRCUIT_REVOKED;
 	sb_store_full(&c->entry->owner,
 		      sb_word(c->generation, SB_OWNER_REVOKED));

@@ -52,6 +52,9 @@ static void show_circuit(struct seq_file *file, const struct sb_circuit *c)
 	if (line)
 		seq_printf(file, "%u/%u/%u", line->number, c->number,
 			   READ_ONCE(c->generation));
+	else if (c && c->foreign)
+		seq_printf(file, "direct/%u/%u", c->number,
+			   READ_ONCE(c->generation));
 	else
 		seq_puts(file, c ? "in-guest" : "-");
 }
@@ -126,6 +129,10 @@ static void show_counters(struct seq_file *file)
 		{ "bells_answered", &sb_counters.bells_answered },
 		{ "messages_sent", &sb_counters.messages_sent },
 		{ "messages_received", &sb_counters.messages_received },
+		{ "direct_called", &sb_counters.direct_called },
+		{ "direct_taken", &sb_counters.direct_taken },
+		{ "direct_refused", &sb_counters.direct_refused },
+		{ "pages_foreign", &sb_counters.pages_foreign },
 	};
 	size_t i;
 

@@ -114,6 +114,12 @@ void sb_stream_names(struct sb_sock *sb)
 	const struct sb_entry *e = sb->circuit->entry;
 	bool owner = sb->side == SB_OWNER;
 
+	/* the entry is the caller's memory: what we checked is in the circuit */
+	if (sb->circuit->foreign) {
+		sb->local = sb->circuit->remote;
+		sb->remote = sb->circuit->local;
+		return;
+	}
 	take_name(&sb->local, owner ? &e->local : &e->remote);
 	take_name(&sb->remote, owner ? &e->remote : &e->local);
 }
@@ -171,6 +177,14 @@ static bool went_back(u32 seen, u32 word)
 	       seen & ~word & SB_WORD_FLAGS;
 }
 
+/* Called in vain: there is, or is no longer, a direct way to the destination */
+static bool is_moved(const struct sb_sock *sb, u32 word)
+{
+	return sb->sk.sk_state == TCP_SYN_SENT && sb->side == SB_OWNER &&
+	       sb_word_state(word) == SB_WORD_CLOSED &&
+	       peer_error(sb, word) == -EREMCHG;
+}
+
 static void take_word(struct sb_sock *sb, u32 word)
 {
 	if (went_back(sb->seen, word)) {
@@ -178,6 +192,8 @@ static void take_word(struct sb_sock *sb, u32 word)
 		return;
 	}
 	sb->seen = word;
+	if (is_moved(sb, word) && sb_direct_moved(sb))
+		return;
 	/* it may have opened and ended before we looked */
 	if (sb->sk.sk_state == TCP_SYN_SENT &&
 	    sb_word_state(word) >= SB_WORD_LIVE &&
@@ -215,10 +231,13 @@ void sb_stream_look(struct sb_sock *sb)
 	word = sb_load(sb->peer_word);
 	if (word != sb->seen && sb_word_generation(word) == c->generation)
 		take_word(sb, word);
+	else if (c->foreign && sb_word_generation(word) != c->generation)
+		sb_stream_lie(sb, "generation");
 	error = lost_error(sb);
 	if (error && sb_word_state(sb->seen) != SB_WORD_CLOSED) {
 		sb->seen |= SB_WORD_CLOSED;
-		sb_stream_fail(sb, error);
+		if (error != EREMCHG || !sb_direct_moved(sb))
+			sb_stream_fail(sb, error);
 	}
 }
 
@@ -316,6 +335,16 @@ void sb_stream_leave(struct sb_sock *sb, bool abort)
 					min(sb->tx.size, sb->tx.produced));
 	sb->circuit = NULL;
 	sb_circuit_leave(c, sb->side, flags & (SB_WORD_STATE | SB_WORD_FLAGS));
+}
+
+void sb_stream_strip(struct sb_sock *sb, struct sb_circuit *c)
+{
+	lock_sock(&sb->sk);
+	if (sb->circuit == c) {
+		sb_stream_look(sb);
+		sb_stream_leave(sb, true);
+	}
+	release_sock(&sb->sk);
 }
 
 void sb_stream_disconnect(struct sb_sock *sb)

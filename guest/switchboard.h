@@ -57,6 +57,7 @@ struct seq_file;
  * @seen:    the peer's word as last believed
  * @told:    the peer's produced index, of which readers have been told
  * @side:    enum sb_side of ours
+ * @moves:   how often this call was repeated elsewhere
  * @flags:   SB_SOCK_* bits, atomic
  * @bound:   what bind() chose; family none when unbound
  * @local:   what getsockname() tells; family none when unknown
@@ -81,6 +82,7 @@ struct sb_sock {
 	u32 seen;
 	u32 told;
 	u8 side;
+	u8 moves;
 	unsigned long flags;
 	struct sb_address bound;
 	struct sb_address local;
@@ -127,6 +129,10 @@ static inline struct sb_sock *sb_sk(const struct sock *sk)
  * @datagrams_in_guest: datagrams queued at another socket of this guest
  * @datagrams_dropped: datagrams for which there was no room, or no use
  * @sockets:           sockets that exist now
+ * @direct_called:     calls over direct lines
+ * @direct_taken:      calls of other guests that were taken
+ * @direct_refused:    calls of other guests that were not
+ * @pages_foreign:     pages of other guests' circuits that are mapped
  */
 struct sb_counters {
 	atomic64_t circuits_opened;
@@ -146,6 +152,10 @@ struct sb_counters {
 	atomic64_t datagrams_in_guest;
 	atomic64_t datagrams_dropped;
 	atomic64_t sockets;
+	atomic64_t direct_called;
+	atomic64_t direct_taken;
+	atomic64_t direct_refused;
+	atomic64_t pages_foreign;
 };
 
 extern struct sb_counters sb_counters;

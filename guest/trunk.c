@@ -21,6 +21,12 @@
 
 static void receive(struct work_struct *work);
 
+/* A message that waits for room */
+struct waiting {
+	struct list_head node;
+	struct sb_message message;
+};
+
 /*
  * @lock guards @tx, @up, @pending and the bits; @rx and @epoch are the work
  * item's; the rest changes only while there is neither event nor work item.
@@ -41,6 +47,8 @@ static struct {
 	struct sb_reader rx;
 	u32 epoch;
 	struct list_head pending;
+	struct list_head messages;
+	unsigned int message_count;
 	DECLARE_BITMAP(ready_unsent, SB_LINES_MAX);
 	DECLARE_BITMAP(gone_unsent, SB_LINES_MAX);
 	struct work_struct work;
@@ -48,6 +56,7 @@ static struct {
 } trunk = {
 	.lock = __SPIN_LOCK_UNLOCKED(trunk.lock),
 	.pending = LIST_HEAD_INIT(trunk.pending),
+	.messages = LIST_HEAD_INIT(trunk.messages),
 	.work = __WORK_INITIALIZER(trunk.work, receive),
 };
 
@@ -114,9 +123,27 @@ static bool put_line(enum sb_message_type type, unsigned int number)
 		m.kind = line->kind;
 		m.domain = line->domain;
 		m.gref = line->gref[0];
-		m.port = line->port;
+		m.port = line->channel.port;
 	}
 	return put(&m);
+}
+
+static void forget_message(struct waiting *w)
+{
+	list_del(&w->node);
+	trunk.message_count--;
+	kfree(w);
+}
+
+static void put_messages(void)
+{
+	struct waiting *w, *next;
+
+	list_for_each_entry_safe(w, next, &trunk.messages, node) {
+		if (!put(&w->message))
+			break;
+		forget_message(w);
+	}
 }
 
 /* Lock held: as much as there is room for, oldest first */
@@ -127,6 +154,7 @@ static void flush(void)
 
 	if (!trunk.up)
 		return;
+	put_messages();
 	for_each_set_bit(n, trunk.gone_unsent, SB_LINES_MAX)
 		if (put_line(SB_MESSAGE_LINE_GONE, n))
 			__clear_bit(n, trunk.gone_unsent);
@@ -155,6 +183,23 @@ void sb_trunk_request(struct sb_circuit *c)
 	spin_unlock_bh(&trunk.lock);
 }
 
+/* What the operator does not get it asks for again, or does without */
+void sb_trunk_send(const struct sb_message *m)
+{
+	struct waiting *w = kmalloc(sizeof(*w), GFP_ATOMIC);
+
+	if (!w)
+		return;
+	w->message = *m;
+	spin_lock_bh(&trunk.lock);
+	list_add_tail(&w->node, &trunk.messages);
+	if (trunk.message_count++ == SB_MESSAGES_MAX)
+		forget_message(list_first_entry(&trunk.messages, struct waiting,
+						node));
+	flush();
+	spin_unlock_bh(&trunk.lock);
+}
+
 void sb_trunk_forget(struct sb_circuit *c)
 {
 	spin_lock_bh(&trunk.lock);
@@ -162,12 +207,13 @@ void sb_trunk_forget(struct sb_circuit *c)
 	spin_unlock_bh(&trunk.lock);
 }
 
-/* From the work item only, where lines come and go */
+/* Of a trunk that is gone nobody wants to hear which of its lines are */
 void sb_trunk_say(enum sb_message_type type, unsigned int line)
 {
 	spin_lock_bh(&trunk.lock);
 	if (type == SB_MESSAGE_LINE_GONE) {
-		__set_bit(line, trunk.gone_unsent);
+		if (trunk.up)
+			__set_bit(line, trunk.gone_unsent);
 		__clear_bit(line, trunk.ready_unsent);
 	} else {
 		__set_bit(line, trunk.ready_unsent);
@@ -404,6 +450,9 @@ void sb_trunk_disconnect(void)
 	sb_orders_expect(false);
 	spin_lock_bh(&trunk.lock);
 	trunk.up = false;
+	while (!list_empty(&trunk.messages))
+		forget_message(list_first_entry(&trunk.messages, struct waiting,
+						node));
 	bitmap_zero(trunk.ready_unsent, SB_LINES_MAX);
 	bitmap_zero(trunk.gone_unsent, SB_LINES_MAX);
 	spin_unlock_bh(&trunk.lock);

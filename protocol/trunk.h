@@ -28,6 +28,8 @@ enum sb_message_type {
 	SB_MESSAGE_LINE_GONE = 2, /* line: torn down, its grants ended */
 	SB_MESSAGE_OPEN = 3, /* line, entry, generation, local, remote */
 	SB_MESSAGE_LISTEN = 4, /* line, entry, generation, local, backlog */
+	SB_MESSAGE_LINE_TAKEN = 5, /* line, domain, gref, port; error */
+	SB_MESSAGE_ADMITTED = 6, /* line, local; error */
 	/* operator to guest */
 	SB_MESSAGE_ADDRESS = 0x81, /* local: address; prefix */
 	SB_MESSAGE_NAMESERVER = 0x82, /* local: address */
@@ -35,6 +37,10 @@ enum sb_message_type {
 	SB_MESSAGE_LINE_WANTED = 0x84, /* line, kind, domain: make one */
 	SB_MESSAGE_LINE_LOST = 0x85, /* line: its peer is gone, tear down */
 	SB_MESSAGE_REFUSED = 0x86, /* line, entry, generation, error */
+	SB_MESSAGE_LINE_OFFERED = 0x87, /* line, kind, domain, gref, port */
+	SB_MESSAGE_LINE_ENDED = 0x88, /* line: offered once, now let go of it */
+	SB_MESSAGE_ADMIT = 0x89, /* line, local or remote; error: no longer */
+	SB_MESSAGE_ROUTE = 0x8a, /* line, remote; error: no longer, or not */
 };
 
 /**
@@ -45,8 +51,9 @@ enum sb_message_type {
  * @generation: of the entry, so that a message sent again is known as such
  * @error:      errno (Linux numbers, positive)
  * @gref:       grant of a line's header page
- * @port:       the guest's event channel for that line
- * @domain:     to whom the line and its channel are to be granted
+ * @port:       event channel of the line's owner
+ * @domain:     to whom the line and its channel are to be granted; of a line
+ *              that is offered: whose it is
  * @kind:       enum sb_line_kind
  * @prefix:     length in bits of the network part of @local
  * @reserved0:  zero

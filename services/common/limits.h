@@ -73,6 +73,13 @@
 /* How often lines with open questions are looked after */
 #define LIMIT_VERDICTS_SWEEP_MS 100u
 
+/* Direct lines: of all guests, how long one may take, after one that failed */
+#define LIMIT_INTRODUCTIONS 1024u
+#define LIMIT_INTRODUCTION_MS 5000u
+#define LIMIT_INTRODUCTION_AGAIN_MS 10000u
+/* Destinations that wait for one line */
+#define LIMIT_INTRODUCTION_WAITS 16u
+
 /*
  * Datagrams
  */

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "services/operator/operator.h"
+#include "services/operator/introductions.h"
 
 static const char *const counter_names[OPERATOR_COUNTERS] = {
 	[COUNT_REQUESTS] = "requests",
@@ -29,6 +29,9 @@ static const char *const counter_names[OPERATOR_COUNTERS] = {
 	[COUNT_GUESTS_CONNECTED] = "guests-connected",
 	[COUNT_GUESTS_EXPELLED] = "guests-expelled",
 	[COUNT_LINES_LOST] = "lines-lost",
+	[COUNT_INTRODUCTIONS] = "introductions",
+	[COUNT_INTRODUCTIONS_FAILED] = "introductions-failed",
+	[COUNT_ROUTES] = "routes",
 	[COUNT_RELOADS] = "reloads",
 	[COUNT_RELOADS_FAILED] = "reloads-failed",
 };
@@ -210,6 +213,7 @@ bool operator_reload(struct operator_service *o, char *text, size_t size)
 	}
 	guests_reconfigure(o, c);
 	lines_reconfigured(o);
+	introductions_reconfigured(o);
 	o->counter[COUNT_RELOADS]++;
 	log_print(LOG_LEVEL_NOTICE, "configuration read again, %u guests",
 		  c->guests);

@@ -7,7 +7,7 @@ OPERATOR_PARTS := $(OPERATOR_CONFIG) $(addprefix services/operator/,book.c \
 
 PROGRAMS += switchboard-operator
 switchboard-operator_SOURCES := $(addprefix services/operator/,main.c guests.c \
-	lines.c turns.c requests.c questions.c proxies.c reports.c answers.c trunk.c) $(OPERATOR_PARTS) \
+	lines.c introductions.c introduction_book.c turns.c requests.c questions.c proxies.c reports.c answers.c trunk.c) $(OPERATOR_PARTS) \
 	$(COMMON_SOURCES) $(HYPERVISOR_SOURCES)
 switchboard-operator_PACKAGES := jansson $(COMMON_PACKAGES) \
 	$(HYPERVISOR_PACKAGES)

@@ -81,6 +81,7 @@ struct config_limits {
  * @publish:   @publishes rules
  * @proxy:     instance of proxy-tcp that serves it
  * @udp_proxy: instance of proxy-udp that serves it, or empty
+ * @direct:    may meet other guests without a proxy between them
  * @limits:    its own, or those of the file, or limits.h's
  */
 struct config_guest {
@@ -97,6 +98,7 @@ struct config_guest {
 	struct config_publish *publish;
 	char proxy[IPC_NAME_BYTES];
 	char udp_proxy[IPC_NAME_BYTES];
+	bool direct;
 	struct config_limits limits;
 };
 

@@ -306,18 +306,28 @@ static bool read_identity(struct config_reader *r, const struct config_value *v,
 	return true;
 }
 
+static bool read_direct(struct config_reader *r, const struct config_value *v,
+			struct config_guest *g)
+{
+	struct config_value value;
+
+	g->direct = true;
+	return !config_get(v, "direct", &value) ||
+	       config_flag(r, &value, &g->direct);
+}
+
 bool config_read_guest(struct config_reader *r, const struct config_value *v,
 		       const struct config *c, struct config_guest *g)
 {
-	static const char *const known[] = { "identity", "addresses",
-					     "connect",	 "publish",
-					     "proxy",	 "udp_proxy",
-					     "limits",	 NULL };
+	static const char *const known[] = {
+		"identity",  "addresses", "connect", "publish", "proxy",
+		"udp_proxy", "direct",	  "limits",  NULL
+	};
 
 	g->limits = c->limits;
 	return config_name(r, v, v->place.key, g->name) &&
 	       config_check_keys(r, v, known) && read_identity(r, v, g) &&
 	       read_addresses(r, v, g) && read_connects(r, v, g) &&
 	       read_publishes(r, v, g) && read_proxy(r, v, c, g) &&
-	       config_read_limits(r, v, &g->limits);
+	       read_direct(r, v, g) && config_read_limits(r, v, &g->limits);
 }

@@ -126,6 +126,17 @@ bool config_number(struct config_reader *r, const struct config_value *v,
 	return true;
 }
 
+bool config_flag(struct config_reader *r, const struct config_value *v,
+		 bool *to)
+{
+	if (!json_is_boolean(v->json))
+		return config_fail(r, &v->place,
+				   "expected true or false, not %s",
+				   kind_name(v->json));
+	*to = json_is_true(v->json);
+	return true;
+}
+
 const char *config_text(struct config_reader *r, const struct config_value *v)
 {
 	if (!json_is_string(v->json))

@@ -61,6 +61,9 @@ struct config_value config_element(const struct config_value *v, size_t index);
 
 bool config_number(struct config_reader *r, const struct config_value *v,
 		   uint32_t min, uint32_t max, uint32_t *to);
+/* true or false */
+bool config_flag(struct config_reader *r, const struct config_value *v,
+		 bool *to);
 /* Must be a text. Return: it, or NULL with a mistake */
 const char *config_text(struct config_reader *r, const struct config_value *v);
 /* A name: letters, digits and . _ - + @ */

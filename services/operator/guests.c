@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "services/operator/operator.h"
+#include "services/operator/introductions.h"
 
 /* News taken in one wake-up */
 #define NEWS_BURST 64
@@ -46,6 +46,7 @@ const char *guest_state_name(const struct guest *g)
 static void disconnect(struct guest *g)
 {
 	lines_end(g);
+	introductions_leave(g);
 	guest_rest(g);
 	trunk_detach(&g->trunk);
 	g->masked = false;

@@ -18,7 +18,7 @@
 #include <xen/sys/evtchn.h>
 #include <xen/sys/gntdev.h>
 
-#include "services/operator/operator.h"
+#include "services/operator/introductions.h"
 
 static const char *check_file;
 
@@ -109,6 +109,7 @@ static void keep_house(struct loop_timer *timer)
 
 	loop_timer_start(&o->service.loop, timer, LIMIT_HOUSEKEEPING_MS);
 	proxies_look(o);
+	introductions_look(o);
 }
 
 /* The directory stays open, so that the file can be read again later */

@@ -31,6 +31,8 @@
 #define OPERATOR_TCP_LINE 0u
 #define OPERATOR_UDP_LINE 1u
 #define OPERATOR_LINES 2u
+/* Lines between guests have numbers from this one on */
+#define OPERATOR_DIRECT_LINES 8u
 /* Dom0's domain id, to which lines are granted */
 #define OPERATOR_PROXY_DOMAIN 0u
 
@@ -53,6 +55,9 @@ enum operator_counter {
 	COUNT_GUESTS_CONNECTED,
 	COUNT_GUESTS_EXPELLED,
 	COUNT_LINES_LOST,
+	COUNT_INTRODUCTIONS,
+	COUNT_INTRODUCTIONS_FAILED,
+	COUNT_ROUTES,
 	COUNT_RELOADS,
 	COUNT_RELOADS_FAILED,
 	OPERATOR_COUNTERS
@@ -197,6 +202,8 @@ struct operator_service {
 	struct guest *runnable;
 	struct guest **runnable_tail;
 	struct published published;
+	struct introduction *introductions;
+	uint32_t introduction_count;
 	uint32_t round;
 	uint64_t counter[OPERATOR_COUNTERS];
 };

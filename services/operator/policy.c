@@ -22,8 +22,8 @@ static bool ports_match(const struct config_connect *rule, uint32_t protocol,
 	return false;
 }
 
-static const struct config_guest *whose(const struct config *config,
-					const struct sb_address *remote)
+const struct config_guest *policy_callee(const struct config *config,
+					 const struct sb_address *remote)
 {
 	uint32_t i, j;
 
@@ -43,7 +43,7 @@ static bool must_be_named(const struct config *config, const struct host *host,
 			  const struct sb_address *remote)
 {
 	return address_class(remote) || host_has(host, remote) ||
-	       whose(config, remote);
+	       policy_callee(config, remote);
 }
 
 static bool names_it(const struct config_connect *rule,
@@ -128,7 +128,7 @@ static void make_reachable(struct sb_address *at)
 int policy_route(const struct config *config, uint32_t protocol,
 		 struct sb_address *remote)
 {
-	const struct config_guest *callee = whose(config, remote);
+	const struct config_guest *callee = policy_callee(config, remote);
 	struct sb_address at;
 
 	if (!callee)

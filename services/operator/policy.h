@@ -36,6 +36,10 @@ int policy_connect(const struct config *config,
 int policy_route(const struct config *config, uint32_t protocol,
 		 struct sb_address *remote);
 
+/* Which guest has an address, or NULL */
+const struct config_guest *policy_callee(const struct config *config,
+					 const struct sb_address *remote);
+
 /**
  * policy_publish() - where does what @guest listens on appear?
  * @protocol: CONFIG_TCP or CONFIG_UDP

@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "services/operator/operator.h"
+#include "services/operator/introductions.h"
 #include "services/operator/policy.h"
 
 static int refuse(struct guest *g, enum operator_counter counter, int error)
@@ -54,6 +54,10 @@ static int judge_connect(struct guest *g, const struct ipc_question *q,
 						       : "datagrams to",
 			    &remote);
 		return refuse(g, COUNT_REFUSED_POLICY, error);
+	}
+	if (q->kind == IPC_KIND_STREAM && introduction_wanted(g, &remote)) {
+		v->direct = true;
+		return 0;
 	}
 	error = policy_route(o->config, protocol, &remote);
 	if (error)

@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "services/operator/operator.h"
+#include "services/operator/introductions.h"
 #include "services/operator/policy.h"
 
 /* Ports tried for one bind(port 0) */
@@ -160,6 +160,8 @@ static int handle_open(struct guest *g, const struct sb_message *m)
 		log_refusal(g, "connect to", &remote);
 		return refuse(g, m, (uint32_t)err, COUNT_REFUSED_POLICY);
 	}
+	if (introduction_wanted(g, &remote))
+		return refuse(g, m, EREMCHG, COUNT_REFUSED_AWAY);
 	err = policy_route(o->config, CONFIG_TCP, &remote);
 	if (err)
 		return refuse(g, m, (uint32_t)err, COUNT_REFUSED_POLICY);
@@ -281,6 +283,8 @@ static int handle_line_ready(struct guest *g, const struct sb_message *m)
 	struct line *line = named_line(g, m);
 	int err;
 
+	if (introduction_line_ready(g, m))
+		return 0;
 	if (!line || line->state == LINE_NONE || line->state == LINE_LOST)
 		return malformed(g, m, "a line that was not asked for");
 	/* it would have to be lost or gone first */
@@ -300,6 +304,8 @@ static int handle_line_gone(struct guest *g, const struct sb_message *m)
 {
 	struct line *line = named_line(g, m);
 
+	if (introduction_line_gone(g, m))
+		return 0;
 	if (!line || line->state == LINE_NONE)
 		return malformed(g, m, "a line that is not there is gone");
 	if (line_usable(line) &&
@@ -327,6 +333,18 @@ int request_handle(struct guest *g, const struct sb_message *m)
 		break;
 	case SB_MESSAGE_LINE_GONE:
 		err = handle_line_gone(g, m);
+		break;
+	case SB_MESSAGE_LINE_TAKEN:
+		err = introduction_line_taken(g, m)
+			      ? 0
+			      : malformed(g, m, "a line that was not offered");
+		break;
+	case SB_MESSAGE_ADMITTED:
+		err = introduction_admitted(g, m) ? 0
+						  : malformed(g, m,
+							      "an admission "
+							      "nobody asked "
+							      "for");
 		break;
 	default:
 		guest_lied(g, "a message of no known type");

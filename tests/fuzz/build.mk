@@ -20,7 +20,7 @@ datagram_WITH := $(addprefix tests/fuzz/,guest_memory.c quiet.c) \
 	circuit.c options.c) services/common/loop.c services/common/verdicts.c \
 	services/common/address.c
 request_WITH := tests/fuzz/quiet.c $(addprefix services/operator/,requests.c \
-	policy.c published.c book.c config.c config_guest.c config_place.c \
+	introductions.c introduction_book.c policy.c published.c book.c config.c config_guest.c config_place.c \
 	config_reader.c) services/common/loop.c $(ipc_WITH)
 request_WITH_PACKAGES := jansson
 

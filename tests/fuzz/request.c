@@ -11,7 +11,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "services/operator/operator.h"
+#include "services/operator/introductions.h"
 #include "tests/fuzz/fuzz.h"
 
 #define CIRCUITS_MAX 4u
@@ -82,6 +82,8 @@ bool proxy_may_return(const struct proxy *p)
 void guest_send(struct guest *g, const struct sb_message *m)
 {
 	(void)g;
+	if (m->type == SB_MESSAGE_LINE_ENDED || m->type == SB_MESSAGE_LINE_LOST)
+		return;
 	FUZZ_ASSERT(m->type == SB_MESSAGE_REFUSED && m->error);
 	FUZZ_ASSERT(m->line == request.line && m->entry == request.entry &&
 		    m->generation == request.generation);
@@ -113,6 +115,21 @@ void line_forget_all(struct line *l, bool listeners_too)
 	}
 }
 
+void line_withdraw(struct line *l)
+{
+	FUZZ_ASSERT(l == line);
+}
+
+void service_event(struct service *s, const char *event, const char *guest_name,
+		   uint32_t domain, const char *why)
+{
+	(void)s;
+	(void)event;
+	(void)guest_name;
+	(void)domain;
+	(void)why;
+}
+
 bool host_has(const struct host *h, const struct sb_address *a)
 {
 	(void)h;
@@ -132,6 +149,8 @@ static void prepare(void)
 	memset(&guest, 0, sizeof(guest));
 	op.config = config;
 	guest.op = &op;
+	/* so that it may tell of lines that we should know */
+	guest.trunk.taken_over = true;
 	guest.config = config_find_guest(config, "fuzz");
 	line = &guest.line[OPERATOR_TCP_LINE];
 	line->guest = &guest;
@@ -168,7 +187,7 @@ static void shape(struct sb_message *m, uint8_t how)
 	if (how & 2)
 		m->entry %= 16;
 	if (how & 4)
-		m->type = 1 + m->type % 4;
+		m->type = 1 + m->type % 6;
 	if (how & 8)
 		m->generation = 1 + m->generation % 4;
 }
@@ -200,5 +219,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t bytes)
 	}
 	loop_timer_stop(&line->again);
 	line_forget_all(line, true);
+	introductions_leave(&guest);
+	FUZZ_ASSERT(!op.introductions && !op.introduction_count);
 	return 0;
 }

@@ -13,7 +13,7 @@ lab=$top/deploy/lab/lab
 logs=${LAB_LOGS:-$top/build/lab-logs}
 guests_all="g-pvh g-pv"
 # The last number of its addresses: 10.88.0.N, fd88::N, 10.90.0.N in Dom0
-declare -A guest_number=([g-pvh]=11 [g-pv]=12)
+declare -A guest_number=([g-pvh]=11 [g-pv]=12 [g-peer]=13)
 
 passed=0
 failed=0

@@ -40,6 +40,7 @@ static const char full[] =
 	"        { \"ports\": 443, \"address\": \"::\" }\n"
 	"      ],\n"
 	"      \"proxy\": \"second\",\n"
+	"      \"direct\": false,\n"
 	"      \"limits\": { \"listeners\": 3 }\n"
 	"    },\n"
 	"    \"db\": { \"addresses\": [ \"10.0.0.3/24\" ] }\n"
@@ -75,6 +76,8 @@ START_TEST(a_whole_file_is_read)
 	ck_assert_uint_eq(web->limits.listeners, 3);
 	ck_assert_uint_eq(web->limits.requests_per_s, 10);
 	ck_assert_str_eq(db->proxy, "main");
+	ck_assert(!web->direct);
+	ck_assert(db->direct);
 	ck_assert_uint_eq(db->limits.listeners, LIMIT_LISTENERS_DEFAULT);
 	ck_assert_uint_eq(db->connects, 0);
 	config_free(c);
@@ -177,6 +180,8 @@ static const struct {
 	{ WITH_ADDRESS("\"proxy\": \"other\""), "f.json:4: guests.web.proxy: "
 						"\"other\" is not in "
 						"\"proxies\"" },
+	{ WITH_ADDRESS("\"direct\": 1"), "f.json:4: guests.web.direct: "
+					 "expected true or false" },
 	{ WITH_ADDRESS("\"identity\": \"x\""), "f.json:4: guests.web.identity: "
 					       "expected a UUID" },
 	{ WITH_ADDRESS("\"limits\": {\n \"circuits\": -1 }"), "f.json:5: "

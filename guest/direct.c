@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * direct.c - calls to other guests, from the caller's side
+ *
+ * A route says which line of ours leads straight to the guest that has a
+ * destination; the operator tells it once both sides are ready. A destination
+ * without a route is called through the proxy like any other. The proxy's
+ * EREMCHG says that it has moved: the route is there already, or comes soon,
+ * and the call is repeated over it. It is repeated through the proxy when the
+ * operator says that there is no direct way, when the route does not come, and
+ * when the other guest answers EREMCHG because it was not told of us (any
+ * more). A program notices nothing of this but the time it takes.
+ */
+#include <linux/jhash.h>
+#include <linux/slab.h>
+
+#include "switchboard.h"
+
+#define BUCKETS 64u
+/* The line of a destination to which there is no direct way */
+#define NO_LINE SB_LINES_MAX
+
+/**
+ * struct route - a destination that is another guest's
+ * @node: in its bucket
+ * @to:   address and port
+ * @line: number of the line, or NO_LINE
+ */
+struct route {
+	struct hlist_node node;
+	struct sb_address to;
+	u16 line;
+};
+
+/**
+ * struct move - a call that is to be repeated
+ * @node:    in the list
+ * @sb:      referenced
+ * @to:      where it goes
+ * @until:   in jiffies: the route has come, or never will
+ * @proxied: through the proxy, now
+ */
+struct move {
+	struct list_head node;
+	struct sb_sock *sb;
+	struct sb_address to;
+	unsigned long until;
+	bool proxied;
+};
+
+/* guards all of these */
+static DEFINE_SPINLOCK(routes_lock);
+static struct hlist_head routes[BUCKETS];
+static unsigned int route_count;
+static LIST_HEAD(moves);
+
+static void move_all(struct work_struct *work);
+static DECLARE_DELAYED_WORK(moves_work, move_all);
+
+/* ---- routes; lock held ---- */
+
+static struct hlist_head *bucket(const struct sb_address *a)
+{
+	return &routes[jhash(a->bytes, sizeof(a->bytes), a->port) % BUCKETS];
+}
+
+static struct route *find(const struct sb_address *to)
+{
+	struct route *r;
+
+	hlist_for_each_entry(r, bucket(to), node)
+		if (r->to.port == to->port && sb_address_equal(&r->to, to))
+			return r;
+	return NULL;
+}
+
+static void forget(struct route *r)
+{
+	hlist_del(&r->node);
+	route_count--;
+	kfree(r);
+}
+
+static void forget_line(u16 line)
+{
+	struct hlist_node *next;
+	struct route *r;
+	unsigned int i;
+
+	for (i = 0; i < BUCKETS; i++)
+		hlist_for_each_entry_safe(r, next, &routes[i], node)
+			if (r->line == line)
+				forget(r);
+}
+
+static void add(const struct sb_address *to, u16 line)
+{
+	struct route *r = find(to);
+
+	if (route_count == SB_ROUTES_MAX)
+		forget_line(NO_LINE);
+	if (!r && route_count < SB_ROUTES_MAX) {
+		r = kzalloc(sizeof(*r), GFP_ATOMIC);
+		if (r) {
+			r->to = *to;
+			hlist_add_head(&r->node, bucket(to));
+			route_count++;
+		}
+	}
+	if (r)
+		r->line = line;
+}
+
+void sb_direct_route(const struct sb_message *m)
+{
+	struct sb_address to;
+
+	spin_lock_bh(&routes_lock);
+	if (sb_address_copy(&to, &m->remote))
+		add(&to, m->error ? NO_LINE : m->line);
+	else if (m->error)
+		forget_line(m->line);
+	spin_unlock_bh(&routes_lock);
+	mod_delayed_work(sb_workqueue, &moves_work, 0);
+}
+
+void sb_direct_forget(u16 line)
+{
+	spin_lock_bh(&routes_lock);
+	forget_line(line);
+	spin_unlock_bh(&routes_lock);
+}
+
+/* False: nothing is known about the destination */
+static bool look_up(const struct sb_address *to, u16 *line)
+{
+	struct route *r;
+
+	if (!READ_ONCE(route_count))
+		return false;
+	spin_lock_bh(&routes_lock);
+	r = find(to);
+	if (r)
+		*line = r->line;
+	spin_unlock_bh(&routes_lock);
+	return r;
+}
+
+struct sb_guest_line *sb_direct_line(const struct sb_address *to)
+{
+	u16 line;
+
+	if (!look_up(to, &line) || line == NO_LINE)
+		return NULL;
+	return sb_orders_line_direct(line);
+}
+
+/* ---- a call ---- */
+
+/* The port is ours until the socket is closed; so are both ends' names */
+static int choose_source(struct sb_sock *sb)
+{
+	struct sb_address a = { .family = sb->remote.family };
+	int error;
+
+	if (!sb->bound.family) {
+		error = sb_port_bind(sb, &a);
+		if (error)
+			return error == -EADDRINUSE ? -EADDRNOTAVAIL : error;
+	}
+	sb->local = sb->bound;
+	if (!sb_address_is_any(&sb->bound))
+		return sb->bound.family == sb->remote.family ? 0 : -ENETUNREACH;
+	if (!sb_address_own_first(sb->remote.family, &sb->local))
+		return -ENETUNREACH;
+	sb->local.port = sb->bound.port;
+	return 0;
+}
+
+static void give_back(struct sb_circuit *c)
+{
+	rcu_read_lock();
+	sb_circuit_leave(c, SB_OWNER, SB_OWNER_CLOSED);
+	rcu_read_unlock();
+}
+
+int sb_direct_call(struct sb_sock *sb, struct sb_circuit *c)
+{
+	struct sb_call *call = &c->index->call;
+	int error = choose_source(sb);
+
+	if (error) {
+		give_back(c);
+		return error;
+	}
+	call->local = sb->local;
+	call->remote = sb->remote;
+	sb_store(&call->generation, c->generation);
+	c->since = jiffies;
+	sb_stream_attach(sb, c, SB_OWNER);
+	sb_store_full(sb->word, sb->own);
+	sb_circuit_ring(c, SB_OWNER);
+	sb_count(&sb_counters.direct_called);
+	return 0;
+}
+
+/* ---- calls to be repeated ---- */
+
+bool sb_direct_moved(struct sb_sock *sb)
+{
+	bool direct = sb_circuit_is_direct(sb->circuit);
+	struct route *r;
+	struct move *m;
+
+	if (sb->moves == SB_MOVES_MAX)
+		return false;
+	m = kzalloc(sizeof(*m), GFP_ATOMIC);
+	if (!m)
+		return false;
+	sb->moves++;
+	sock_hold(&sb->sk);
+	m->sb = sb;
+	m->to = sb->remote;
+	m->until = jiffies + SB_ROUTE_S * HZ;
+	m->proxied = direct;
+	spin_lock_bh(&routes_lock);
+	r = find(&m->to);
+	/* the other guest, or the operator, knows better by now */
+	if (r && (direct || r->line == NO_LINE))
+		forget(r);
+	list_add_tail(&m->node, &moves);
+	spin_unlock_bh(&routes_lock);
+	mod_delayed_work(sb_workqueue, &moves_work, 0);
+	return true;
+}
+
+/* Socket lock held: is it still the call that is to be repeated? */
+static bool still_calls(const struct sb_sock *sb, const struct move *m)
+{
+	return sb->sk.sk_state == TCP_SYN_SENT &&
+	       sb->remote.port == m->to.port &&
+	       sb_address_equal(&sb->remote, &m->to);
+}
+
+/* Socket lock held. Returns 0, or the errno that ends the call */
+static int repeat(struct sb_sock *sb, struct sb_guest_line *line)
+{
+	struct sb_circuit *c = sb->circuit;
+	int error;
+
+	/* the former circuit, which the other side has closed */
+	sb->circuit = NULL;
+	if (c)
+		give_back(c);
+	if (IS_ERR(line))
+		return PTR_ERR(line);
+	error = sb_connect_over(sb, line);
+	if (!error)
+		/* the line may have been lost before anybody could tell us */
+		sb_stream_look(sb);
+	return error;
+}
+
+/* The line to repeat it on, or ERR_PTR; NULL: it goes on waiting */
+static struct sb_guest_line *where_to(const struct move *m)
+{
+	struct sb_guest_line *line = NULL;
+	u16 number = 0;
+
+	if (!m->proxied)
+		line = sb_direct_line(&m->to);
+	if (line)
+		return line;
+	if (!m->proxied && time_before(jiffies, m->until) &&
+	    !(look_up(&m->to, &number) && number == NO_LINE))
+		return NULL;
+	line = sb_orders_line(SB_LINE_TCP);
+	return line ? line : ERR_PTR(-ENETUNREACH);
+}
+
+/* False: it goes on waiting */
+static bool move_one(struct move *m)
+{
+	struct sb_guest_line *line = where_to(m);
+	struct sock *sk = &m->sb->sk;
+	int error;
+
+	if (!line)
+		return false;
+	lock_sock(sk);
+	if (still_calls(m->sb, m)) {
+		error = repeat(m->sb, line);
+		if (error)
+			sb_stream_fail(m->sb, -error);
+	}
+	release_sock(sk);
+	if (!IS_ERR(line))
+		sb_line_put(line);
+	return true;
+}
+
+/* Work: process context, for circuits may have to be made */
+static void move_all(struct work_struct *work)
+{
+	struct move *m, *next;
+	LIST_HEAD(all);
+	bool left;
+
+	spin_lock_bh(&routes_lock);
+	list_splice_init(&moves, &all);
+	spin_unlock_bh(&routes_lock);
+	list_for_each_entry_safe(m, next, &all, node) {
+		if (!move_one(m))
+			continue;
+		list_del(&m->node);
+		sock_put(&m->sb->sk);
+		kfree(m);
+	}
+	spin_lock_bh(&routes_lock);
+	list_splice(&all, &moves);
+	left = !list_empty(&moves);
+	spin_unlock_bh(&routes_lock);
+	if (left)
+		queue_delayed_work(sb_workqueue, &moves_work,
+				   SB_ROUTE_TICK_MS * HZ / 1000);
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * direct.h - circuits straight to another guest
+ *
+ * The calling guest owns line and circuits: for it a direct line is a line
+ * like that to a proxy, and direct.c only knows which destination goes over
+ * which line. The called guest is the peer: it maps what the other one owns
+ * (mapping.c), answers its bells (foreign.c) and puts its calls into the
+ * queues of its own listeners (callee.c), if the operator has admitted them
+ * (admission.c).
+ */
+#ifndef SB_GUEST_DIRECT_H
+#define SB_GUEST_DIRECT_H
+
+/**
+ * struct sb_mapping - pages of another guest, in a row
+ * @base:   the row, in the kernel's virtual memory
+ * @count:  pages in the row
+ * @grants: grant operations it took
+ * @handle: of each
+ * @page:   PVH: the page at which each grant is mapped
+ * @place:  PV: machine address of each page table entry of the row
+ * @has_pages: @page was allocated
+ */
+struct sb_mapping {
+	void *base;
+	unsigned int count;
+	unsigned int grants;
+	grant_handle_t *handle;
+	struct page **page;
+	u64 *place;
+	bool has_pages;
+};
+
+/* What a foreign entry is doing; moves under the line's lock */
+enum sb_callee_phase {
+	SB_CALLEE_IDLE, /* mapped ahead, or between two generations */
+	SB_CALLEE_JOINED, /* a listener's or a socket's */
+	SB_CALLEE_LEFT, /* closed here; waits for the caller's end */
+	SB_CALLEE_ENDING, /* about to be unmapped */
+};
+
+/**
+ * struct sb_callee - an entry of a foreign line whose pages are mapped
+ * @circuit: what sockets and listeners see of it, as end SB_PEER
+ * @line:    its line
+ * @map:     its pages
+ * @word:    our word as last stored
+ * @phase:   enum sb_callee_phase
+ * @node:    in a list of those to be unmapped
+ */
+struct sb_callee {
+	struct sb_circuit circuit;
+	struct sb_foreign_line *line;
+	struct sb_mapping *map;
+	u32 word;
+	u8 phase;
+	struct list_head node;
+};
+
+/**
+ * struct sb_foreign_page - a mapped page of a foreign line's table
+ * @map:  the mapping
+ * @slot: what is mapped of each entry, or NULL; read under RCU
+ */
+struct sb_foreign_page {
+	struct sb_mapping *map;
+	struct sb_callee *slot[SB_ENTRIES_PER_PAGE];
+};
+
+/**
+ * struct sb_admissions - which calls may come on a foreign line
+ * @lock:    guards the rest
+ * @from:    addresses of the caller
+ * @froms:   how many
+ * @to:      addresses and ports of ours that may be called
+ * @tos:     how many
+ */
+struct sb_admissions {
+	spinlock_t lock;
+	struct sb_address from[SB_ADDRESSES_MAX];
+	unsigned int froms;
+	struct sb_address to[SB_ADMISSIONS_MAX];
+	unsigned int tos;
+};
+
+/**
+ * struct sb_foreign_line - a line that another guest owns and leads to us
+ * @number:    the operator's number for it
+ * @domain:    the owner's
+ * @gref:      of the header, as the operator told it
+ * @port:      the owner's event channel
+ * @header:    shared; @doorbells and @directory too
+ * @map:       of these three
+ * @channel:   event channel and bells
+ * @page:      table pages mapped so far; read under RCU
+ * @wanted:    entries to be looked at in process context
+ * @wanted_words: words of @wanted that have any
+ * @work:      looks at them
+ * @end:       lets go of everything
+ * @lock:      guards phases, words and @mapped
+ * @mapped:    entries whose pages are mapped
+ * @ending:    @end was asked for
+ * @admissions: which calls may come
+ */
+struct sb_foreign_line {
+	u16 number;
+	domid_t domain;
+	u32 gref;
+	u32 port;
+	struct sb_line *header;
+	struct sb_doorbells *doorbells;
+	struct sb_directory *directory;
+	struct sb_mapping *map[3];
+	struct sb_channel channel;
+	struct sb_foreign_page *page[SB_TABLE_PAGES_MAX];
+	DECLARE_BITMAP(wanted, SB_ENTRIES_MAX);
+	DECLARE_BITMAP(wanted_words, SB_ENTRIES_MAX / BITS_PER_LONG);
+	struct work_struct work;
+	struct work_struct end;
+	spinlock_t lock;
+	u32 mapped;
+	unsigned long ending;
+	struct sb_admissions admissions;
+};
+
+/* ---- mapping.c ---- */
+/*
+ * Map @grants pages of @domain; place i of the row of @count is grant
+ * @order[i], and every grant is in the row. Process context; or ERR_PTR
+ */
+struct sb_mapping *sb_mapping_make(domid_t domain, const u32 *gref,
+				   unsigned int grants, const u16 *order,
+				   unsigned int count);
+void sb_mapping_end(struct sb_mapping *m);
+/* One page: its address, or NULL and no mapping */
+void *sb_mapping_page(domid_t domain, u32 gref, struct sb_mapping **m);
+
+/* ---- foreign.c: lines that lead to us ---- */
+void sb_foreign_offered(const struct sb_message *m);
+void sb_foreign_ended(const struct sb_message *m);
+void sb_foreign_admit(const struct sb_message *m);
+/* Another operator: tell it what we have */
+void sb_foreign_resend(void);
+/* Let go of all of them, and wait for that */
+void sb_foreign_end_all(void);
+/* The owner lied: the line ends */
+void sb_foreign_lie(struct sb_foreign_line *line, const char *what, u32 entry);
+/* Look at an entry in process context, soon */
+void sb_foreign_want(struct sb_foreign_line *line, u32 entry);
+/* An entry in the owner's table, when its page is mapped; or NULL. Under RCU */
+struct sb_entry *sb_foreign_entry(struct sb_foreign_line *line, u32 entry);
+struct sb_callee **sb_foreign_slot(struct sb_foreign_line *line, u32 entry);
+
+/* ---- callee.c: calls of other guests ---- */
+/* A bell of the owner; in the tasklet, under RCU */
+void sb_callee_bell(struct sb_foreign_line *line, u32 entry);
+/* The same in process context, where pages are mapped and unmapped */
+void sb_callee_serve(struct sb_foreign_line *line, u32 entry,
+		     struct list_head *unmap);
+/* Unmap what is in the list */
+void sb_callee_unmap(struct list_head *unmap);
+/* A socket or listener lets go: hook of sb_circuit_leave() */
+void sb_callee_leave(struct sb_circuit *c, u32 flags);
+/* Ring the owner: hook of sb_circuit_ring() */
+void sb_callee_ring(struct sb_circuit *c);
+/* The line ends: whoever has the circuit is told, and lets go */
+void sb_callee_lose(struct sb_callee *callee);
+
+static inline struct sb_callee *sb_callee_of(struct sb_circuit *c)
+{
+	return container_of(c, struct sb_callee, circuit);
+}
+
+/* ---- admission.c ---- */
+void sb_admission_init(struct sb_admissions *a);
+/* As ADMIT says. 0, or -errno: no such thing, no room */
+int sb_admission_take(struct sb_admissions *a, const struct sb_message *m);
+/* 0, or the errno that the caller gets */
+int sb_admission_check(struct sb_admissions *a, const struct sb_address *from,
+		       const struct sb_address *to);
+
+/* ---- direct.c: calls to other guests ---- */
+/* The line that leads straight to who has @to, referenced; or NULL */
+struct sb_guest_line *sb_direct_line(const struct sb_address *to);
+/* Call over a circuit of such a line, which is given back on failure */
+int sb_direct_call(struct sb_sock *sb, struct sb_circuit *c);
+/*
+ * The peer answered EREMCHG: true when the call will be repeated. Spinlock or
+ * ownership held
+ */
+bool sb_direct_moved(struct sb_sock *sb);
+void sb_direct_route(const struct sb_message *m);
+/* Forget all routes over a line */
+void sb_direct_forget(u16 line);
+
+/* Does the circuit lead to another guest, whichever of the two owns it? */
+static inline bool sb_circuit_is_direct(const struct sb_circuit *c)
+{
+	return c->foreign || (c->line && c->line->kind == SB_LINE_DIRECT);
+}
+
+/* Does it lead to a proxy? */
+static inline bool sb_circuit_is_proxied(const struct sb_circuit *c)
+{
+	return c->line && c->line->kind != SB_LINE_DIRECT;
+}
+
+#endif

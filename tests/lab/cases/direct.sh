@@ -1,0 +1,219 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-only
+# direct.sh - two guests without Dom0 between them
+#
+#   g-pvh 10.88.0.11  <==============>  g-pv 10.88.0.12
+#         \\                             //
+#          ====== g-peer 10.88.0.13 (PVH, made here and destroyed) ======
+
+cases_alone+=" direct_streams direct_many direct_refused direct_denied"
+cases_alone+=" direct_callee_destroyed direct_caller_destroyed"
+cases_alone+=" direct_paused direct_operator_killed"
+
+address_of() {
+	echo "10.88.0.${guest_number[$1]}"
+}
+
+# count GUEST NAME: what /proc/net/switchboard says
+count() {
+	guest "$1" "sed -n 's/^# $2 //p' /proc/net/switchboard"
+}
+
+# far GUEST PORT: a server there that checks every byte
+far() {
+	guest "$1" "streamcheck server :: $2 >/tmp/far-$2 2>&1 &"
+	wait_for 10 guest "$1" "grep -q '^listening' /proc/net/switchboard"
+}
+
+far_end() {
+	guest "$1" "killall streamcheck" || true
+}
+
+# direct CALLER CALLEE WORDS...: streamcheck, and Dom0 was not in the path
+direct() {
+	local caller=$1 callee=$2 called taken
+	called=$(count "$caller" direct_called)
+	taken=$(count "$callee" direct_taken)
+	guest "$caller" streamcheck client "${@:3}"
+	[ "$(count "$caller" direct_called)" -gt "$called" ] &&
+		[ "$(count "$callee" direct_taken)" -gt "$taken" ] || {
+		echo "not over a direct line"
+		return 1
+	}
+	expect "lies in $caller" "$(count "$caller" lies)" 0
+	expect "lies in $callee" "$(count "$callee" lies)" 0
+}
+
+make_peer() {
+	dom0 "xl destroy g-peer" >/dev/null 2>&1 || true
+	create_guest g-peer
+	wait_for 30 guest_ready g-peer
+}
+
+drop_peer() {
+	dom0 "xl destroy g-peer" || true
+}
+
+# Every combination that has a caller and a callee of its own, both families
+case_direct_streams() {
+	local pair caller callee
+	make_peer
+	for pair in g-pvh/g-pv g-pv/g-pvh g-pvh/g-peer; do
+		caller=${pair%/*}
+		callee=${pair#*/}
+		far "$callee" 27600
+		direct "$caller" "$callee" --connections 2 --out 8388608 \
+			--in 8388608 --seconds 120 "$(address_of "$callee")" 27600
+		direct "$caller" "$callee" --connections 1 --out 1048576 \
+			--in 1048576 --stall 1000 --seconds 60 \
+			"fd88::${guest_number[$callee]}" 27600
+		direct "$caller" "$callee" --connections 1 --out 8192 --in 8192 \
+			--piece 1 --seconds 60 "$(address_of "$callee")" 27600
+		far_end "$callee"
+	done
+	drop_peer
+}
+
+# Many at once: more than the pool has, both ways at the same time
+case_direct_many() {
+	far g-pv 27600
+	far g-pvh 27600
+	guest g-pvh "ulimit -n 1024; streamcheck client --connections 200 \
+		--out 16384 --in 16384 --stall 1000 --seconds 120 \
+		10.88.0.12 27600 >/tmp/many 2>&1; echo \$? >/tmp/many-status" &
+	guest g-pv "ulimit -n 1024; streamcheck client --connections 200 \
+		--out 16384 --in 16384 --stall 1000 --seconds 120 10.88.0.11 27600"
+	wait
+	expect "the other way ($(guest g-pvh "tail -n 2 /tmp/many"))" \
+		"$(guest g-pvh "cat /tmp/many-status")" 0
+	far_end g-pv
+	far_end g-pvh
+}
+
+case_direct_refused() {
+	far g-pv 27600
+	direct g-pvh g-pv --connections 1 --out 4096 --in 4096 --seconds 30 \
+		10.88.0.12 27600
+	# nobody listens there; policy does not let us; it may not publish that
+	connect_fails g-pvh 10.88.0.12 27601 refused
+	connect_fails g-pvh fd88::12 27601 refused
+	connect_fails g-pvh 10.88.0.12 80 "permission denied"
+	connect_fails g-pvh fd88::12 7001 refused
+	far_end g-pv
+	wait_for 10 guest g-pv "! grep -q '^listening' /proc/net/switchboard"
+	connect_fails g-pvh 10.88.0.12 27600 refused
+}
+
+# reload_with PYTHON: change the configuration in Dom0 and read it again
+reload_with() {
+	dom0 "python3 - <<'END'
+import json
+path = '/etc/switchboard/switchboard.json'
+c = json.load(open(path))
+$1
+open(path, 'w').write(json.dumps(c))
+END
+switchboard reload"
+}
+
+# Without direct they meet through the proxies; what was connected is reset.
+# A dual-stack listener below 20000 is published under IPv4
+case_direct_denied() {
+	local called
+	far g-pv 7600
+	direct g-pvh g-pv --connections 1 --out 4096 --in 4096 --seconds 30 \
+		10.88.0.12 7600
+	hold_connection g-pvh g-pv
+	reload_with "c['guests']['g-pv']['direct'] = False"
+	wait_for 3 guest g-pvh "grep -q status /tmp/held"
+	wait_for 3 expect_count g-pv pages_foreign 0
+	called=$(count g-pvh direct_called)
+	guest g-pvh streamcheck client --connections 2 --out 65536 --in 65536 \
+		--seconds 30 10.88.0.12 7600
+	expect "direct calls" "$(count g-pvh direct_called)" "$called"
+	reload_with "del c['guests']['g-pv']['direct']"
+	sleep 1
+	direct g-pvh g-pv --connections 1 --out 4096 --in 4096 --seconds 30 \
+		10.88.0.12 7600
+	far_end g-pv
+}
+
+# hold_connection CALLER CALLEE: open, and full of bytes, until it ends; what it
+# ended with is in /tmp/held
+hold_connection() {
+	guest "$2" "(sleep 600 | nc -l -p 27610) >/dev/null 2>&1 &"
+	wait_for 10 guest "$2" "grep -q '^listening' /proc/net/switchboard"
+	guest "$1" "rm -f /tmp/held; (nc $(address_of "$2") 27610 >/dev/null 2>/tmp/held-error
+		echo \"status \$?\" >/tmp/held) </dev/zero >/dev/null 2>&1 &"
+	wait_for 10 guest "$1" "grep -q '^open .*:27610 ' /proc/net/switchboard"
+}
+
+# The callee dies in the middle: the caller hears of it within a second, and
+# has no page left that somebody maps
+case_direct_callee_destroyed() {
+	make_peer
+	far g-peer 27600
+	hold_connection g-pvh g-peer
+	drop_peer
+	wait_for 3 guest g-pvh "grep -q status /tmp/held"
+	guest g-pvh "grep -qi 'reset\|broken' /tmp/held-error"
+	wait_for 120 expect_count g-pvh pages_quarantined 0
+	wait_for 5 dom0 "! xl list | grep -q '(null)'"
+	guest g-pvh "wget -q -O /dev/null http://10.90.0.1/"
+}
+
+# expect_count GUEST NAME VALUE
+expect_count() {
+	expect "$2 of $1" "$(count "$1" "$2")" "$3"
+}
+
+# The caller dies: nothing of it stays mapped, so that Xen can forget it
+case_direct_caller_destroyed() {
+	make_peer
+	far g-pv 27600
+	hold_connection g-peer g-pv
+	drop_peer
+	wait_for 3 guest g-pv "! grep -q ' direct/' /proc/net/switchboard"
+	wait_for 5 dom0 "! xl list | grep -q '(null)'"
+	far_end g-pv
+	direct_again
+}
+
+# The lines between the others carry on
+direct_again() {
+	far g-pv 27601
+	direct g-pvh g-pv --connections 1 --out 65536 --in 65536 --seconds 30 \
+		10.88.0.12 27601
+	far_end g-pv
+}
+
+# A guest that stands still stops its own connections only
+case_direct_paused() {
+	make_peer
+	far g-peer 27600
+	hold_connection g-pvh g-peer
+	dom0 "xl pause g-peer"
+	direct_again
+	dom0 "xl unpause g-peer"
+	direct g-pvh g-peer --connections 1 --out 65536 --in 65536 --seconds 30 \
+		10.88.0.13 27600
+	drop_peer
+	wait_for 5 guest g-pvh "grep -q status /tmp/held"
+}
+
+# A new operator learns of the line from both ends; connections carry on
+case_direct_operator_killed() {
+	far g-pv 27600
+	guest g-pvh "rm -f /tmp/result; (streamcheck client --connections 1 \
+		--out 1048576 --in 1048576 --piece 1024 --stall 4000 --seconds 60 \
+		10.88.0.12 27600 >/tmp/transfer 2>&1
+		echo \$? >/tmp/result) </dev/null >/dev/null 2>&1 &"
+	wait_for 10 guest g-pvh "grep -q '^open .*:27600 ' /proc/net/switchboard"
+	kill_service switchboard-operator
+	wait_for 20 dom0 "journalctl -u switchboard-operator --since -20s |
+		grep -q 'has met'"
+	direct g-pvh g-pv --connections 1 --out 4096 --in 4096 --seconds 30 \
+		10.88.0.12 27600
+	end_of_transfer g-pvh 0
+	far_end g-pv
+}
