@@ -241,11 +241,10 @@ static int datagram_release(struct socket *sock)
 	/* what was corked is not sent, as in Linux */
 	kvfree(ds->cork);
 	ds->cork = NULL;
+	sb_datagram_options_tell(ds);
+	sb_datagram_leave(ds);
 	sb_port_release(&ds->sb);
 	sb_datagram_part_all(ds);
-	if (sb_datagram_options_collect(ds))
-		sb_stream_options_changed(&ds->sb);
-	sb_datagram_leave(ds);
 	sb_stream_state(sk, TCP_CLOSE);
 	WRITE_ONCE(sk->sk_shutdown, SHUTDOWN_MASK);
 	set_bit(SB_SOCK_CLOSED, &ds->sb.flags);
@@ -429,8 +428,7 @@ void sb_datagram_line_up(void)
 
 void sb_datagram_hint_changed(struct sb_sock *sb)
 {
-	if (sb_datagram_options_collect(sb_ds_of(sb)))
-		sb_stream_options_changed(sb);
+	sb_datagram_options_tell(sb_ds_of(sb));
 }
 
 void sb_datagram_init(struct sb_sock *sb)

@@ -242,5 +242,7 @@ void sb_datagram_ping_renumber(const struct sock *sk, u8 *header);
 const struct sb_option *sb_datagram_option_find(int level, int name);
 /* sb.options as they should be now; true when they changed */
 bool sb_datagram_options_collect(struct sb_datagram_sock *ds);
+/* The peer is told when they did: whenever there is time for it */
+void sb_datagram_options_tell(struct sb_datagram_sock *ds);
 
 #endif

@@ -459,6 +459,7 @@ static int make_more(struct sb_datagram_sock *ds, u32 room, long *timeo)
 	bool must = room > ds->sb.tx.size;
 	int error = -EAGAIN;
 
+	sb_datagram_options_tell(ds);
 	/* who fills a small ring is better off with a large one */
 	if (must || !ds->stay_small)
 		error = grow(ds);

@@ -417,3 +417,9 @@ bool sb_datagram_options_collect(struct sb_datagram_sock *ds)
 	o->protocol = sb_datagram_is_ping(&sb->sk);
 	return changed;
 }
+
+void sb_datagram_options_tell(struct sb_datagram_sock *ds)
+{
+	if (sb_datagram_options_collect(ds))
+		sb_stream_options_changed(&ds->sb);
+}

@@ -294,6 +294,8 @@ static int wait_for_one(struct sb_datagram_sock *ds, struct arrival *a,
 	struct wait_queue_entry wait;
 	int error;
 
+	if (timeo)
+		sb_datagram_options_tell(ds);
 	sb_wait_begin(sk, &wait);
 	for (;;) {
 		error = sock_error(sk);

@@ -145,6 +145,9 @@ static int find_target(struct sb_datagram_sock *ds, struct msghdr *msg,
 			return error;
 	}
 	target->in_guest = stays_in_guest(ds, &target->to);
+	/* SO_BROADCAST may have been set since */
+	if (!target->in_guest && sb_address_is_multicast(&target->to))
+		sb_datagram_options_tell(ds);
 	error = sb_datagram_autobind(ds);
 	if (!error)
 		error = check_source(ds, target);
