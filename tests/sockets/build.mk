@@ -26,3 +26,7 @@ holdcheck_SOURCES := tests/sockets/holdcheck.c
 holdcheck_LIBS := $(sockcheck_LIBS)
 optcheck_SOURCES := tests/sockets/optcheck.c
 optcheck_LIBS := $(sockcheck_LIBS)
+
+dgramcheck_SOURCES := $(addprefix tests/sockets/,dgramcheck.c near.c)
+TESTS += dgramcheck
+dgramcheck_LIBS := $(sockcheck_LIBS)

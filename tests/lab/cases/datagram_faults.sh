@@ -1,0 +1,32 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-only
+# datagram_faults.sh - datagram sockets outlive the proxy without their
+# program's help: those that send, and those that others know by their port
+
+cases_alone+=" datagrams_proxy_killed"
+
+# echoes NAME ADDRESS PORT: an echo server in a guest
+echoes() {
+	guest "$1" "(dgramcheck echo $2 $3 >/tmp/echo 2>&1 </dev/null &)"
+}
+
+case_datagrams_proxy_killed() {
+	local pid
+	echoes g-pvh 0.0.0.0 7150
+	dom0 "systemd-run -q --unit far-echo dgramcheck echo 10.90.0.1 7503" ||
+		dom0 "systemctl is-active far-echo"
+	wait_for 20 dom0 "dgramcheck client 10.90.0.11 7150 --rounds 20"
+	guest g-pvh "rm -f /tmp/result; (dgramcheck client 10.90.0.1 7503 \
+		--rounds 150 --pause 50 --lost 30 >/tmp/rounds 2>&1
+		echo \$? >/tmp/result) </dev/null >/dev/null 2>&1 &"
+	pid=$(main_pid switchboard-proxy-udp@main)
+	dom0 "kill -9 $pid"
+	wait_for 20 restarted switchboard-proxy-udp@main "$pid"
+	# the server's socket is the one that it was, and so is its port
+	dom0 "dgramcheck client 10.90.0.11 7150 --rounds 60 --pause 20 --lost 30"
+	wait_for 150 guest g-pvh "[ -s /tmp/result ]"
+	expect "the client ($(guest g-pvh "cat /tmp/rounds"))" \
+		"$(guest g-pvh "cat /tmp/result")" 0
+	guest g-pvh "killall dgramcheck"
+	dom0 "systemctl stop far-echo"
+}
