@@ -155,16 +155,12 @@ bool sb_datagram_writable(struct sb_datagram_sock *ds);
 /* ---- datagram_circuit.c; ownership held unless said otherwise ---- */
 /* Is this socket one that others outside may know the port of? */
 bool sb_datagram_wants_port(const struct sb_datagram_sock *ds);
-/* bind(): ask for the port, wait for the answer. 0, or bind()'s error */
-int sb_datagram_publish(struct sb_datagram_sock *ds);
-/* A circuit with room for a record, waiting if need be; 0 or -errno */
-int sb_datagram_make_room(struct sb_datagram_sock *ds, u32 room, long *timeo);
-/* @room bytes were written: let the peer see, unless more come at once */
-void sb_datagram_written(struct sb_datagram_sock *ds, u32 room, bool more);
-/* What was not shown to the peer yet */
-void sb_datagram_flush(struct sb_datagram_sock *ds);
-/* Wait until the proxy says which port it has, if somebody wants to know */
-void sb_datagram_settle_port(struct sb_datagram_sock *ds);
+/* A circuit that is not offered yet, with areas for @room bytes */
+int sb_datagram_need_circuit(struct sb_datagram_sock *ds, u32 room, long timeo);
+/* A larger one instead, not offered yet either; -EAGAIN: not now */
+int sb_datagram_grow(struct sb_datagram_sock *ds);
+/* With what is in it already */
+void sb_datagram_offer(struct sb_datagram_sock *ds);
 /* Give all circuits back */
 void sb_datagram_leave(struct sb_datagram_sock *ds);
 void sb_datagram_work(struct work_struct *work);
@@ -175,10 +171,23 @@ void sb_datagram_look(struct sb_datagram_sock *ds);
 void sb_datagram_lie(struct sb_datagram_sock *ds, const char *what);
 /* Done with the old circuit; spinlock or ownership held */
 void sb_datagram_forget_old(struct sb_datagram_sock *ds);
+
 static inline bool sb_datagram_old_ended(const struct sb_datagram_sock *ds)
 {
 	return sb_word_state(ds->old_seen) == SB_WORD_CLOSED;
 }
+
+/* ---- datagram_room.c; ownership held ---- */
+/* What was not shown to the peer yet */
+void sb_datagram_flush(struct sb_datagram_sock *ds);
+/* @room bytes were written: let the peer see, unless more come at once */
+void sb_datagram_written(struct sb_datagram_sock *ds, u32 room, bool more);
+/* A circuit with room for a record, waiting if need be; 0 or -errno */
+int sb_datagram_make_room(struct sb_datagram_sock *ds, u32 room, long *timeo);
+/* bind(): ask for the port, wait for the answer. 0, or bind()'s error */
+int sb_datagram_publish(struct sb_datagram_sock *ds);
+/* Wait until the proxy says which port it has, if somebody wants to know */
+void sb_datagram_settle_port(struct sb_datagram_sock *ds);
 
 /* ---- datagram_send.c ---- */
 int sb_datagram_send(struct socket *sock, struct msghdr *msg, size_t bytes);
