@@ -133,6 +133,26 @@ static void map_ahead(struct line *l, uint32_t entry)
 		l->useful = true;
 }
 
+/* By the process before us; its bell may have died with it */
+static bool is_answered(const struct sb_entry *e, uint32_t generation)
+{
+	uint32_t peer = sb_load(&e->peer);
+
+	return sb_word_generation(peer) == generation &&
+	       sb_word_state(peer) >= SB_PEER_CLOSED;
+}
+
+static void look_at_offer(struct line *l, uint32_t entry,
+			  const struct sb_entry *e, uint32_t generation)
+{
+	if (circuit_is_over(line_circuit(l, entry), generation))
+		return;
+	if (is_answered(e, generation))
+		line_ring(l, entry);
+	else
+		l->proxy->kind->offered(l, entry, generation);
+}
+
 static void look_at_idle(struct line *l, uint32_t entry)
 {
 	struct sb_entry *e = line_entry(l, entry);
@@ -153,8 +173,7 @@ static void look_at_idle(struct line *l, uint32_t entry)
 		map_ahead(l, entry);
 		break;
 	case SB_OWNER_OFFERED:
-		if (!circuit_is_over(line_circuit(l, entry), generation))
-			l->proxy->kind->offered(l, entry, generation);
+		look_at_offer(l, entry, e, generation);
 		break;
 	case SB_OWNER_CLOSED:
 		answer_closed(l, entry, generation);

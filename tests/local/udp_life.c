@@ -162,6 +162,24 @@ START_TEST(sockets_outlive_their_proxy)
 }
 END_TEST
 
+/* Its predecessor's last word stands, whatever the guest's still says */
+START_TEST(what_has_ended_does_not_begin_again)
+{
+	struct guest_circuit *c = guest_datagram_new(line, 2);
+
+	guest_datagram_offer(c, &(struct sb_address){ .family = 9 });
+	ck_assert_int_eq(guest_circuit_wait(c, SB_PEER_OPEN, 2000), -EPROTO);
+	replace_proxy();
+	for (int i = 0; i < 10; i++) {
+		guest_line_ring(line, c->entry);
+		guest_line_wait(line, 5);
+	}
+	ck_assert_uint_eq(sb_word_state(guest_circuit_peer(c)), SB_PEER_CLOSED);
+	ck_assert_uint_eq(c->shared->error, EPROTO);
+	ck_assert_int_eq(guest_circuit_recycle(c), 0);
+}
+END_TEST
+
 START_TEST(a_proxy_that_dies_often_loses_no_record_in_a_ring)
 {
 	struct guest_circuit *c = stage_udp_open(line, 2);
@@ -246,6 +264,7 @@ int main(void)
 	tcase_add_test(tcase, sockets_outlive_their_proxy);
 	tcase_add_test(tcase,
 		       a_proxy_that_dies_often_loses_no_record_in_a_ring);
+	tcase_add_test(tcase, what_has_ended_does_not_begin_again);
 	tcase_add_test(tcase, a_guest_that_vanishes_leaves_nothing);
 	tcase_add_test(tcase, idle_sockets_cost_no_cpu);
 	suite_add_tcase(suite, tcase);
