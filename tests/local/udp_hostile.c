@@ -158,6 +158,18 @@ static void *flip(void *argument)
 	return NULL;
 }
 
+/* Records all over the ring, written before anybody changes them */
+static void fill_with_records(struct guest_circuit *c,
+			      const struct sb_address *to)
+{
+	struct sb_datagram h = { .bytes = 3,
+				 .kind = SB_DATAGRAM_DATA,
+				 .remote = *to };
+
+	for (uint32_t at = 0; at < c->writer.size; at += 128)
+		memcpy(c->tx + at, &h, sizeof(h));
+}
+
 START_TEST(headers_that_change_while_they_are_read)
 {
 	struct guest_circuit *c = stage_udp_open(line, 0);
@@ -166,21 +178,28 @@ START_TEST(headers_that_change_while_they_are_read)
 	pthread_t thread;
 	int fd = stage_udp_socket(SB_FAMILY_IPV4, &to);
 
-	guest_datagram_send(c, &to, "x", 1);
+	guest_datagram_send(c, &to, "xyz", 3);
 	stage_udp_allow(&stage, &to);
+	fill_with_records(c, &to);
 	for (int i = 0; i < 4; i++)
-		f.word[i] = (uint32_t *)(void *)(c->tx + 256 +
-						 (i == 3 ? 0 : i * 4));
+		f.word[i] = (uint32_t *)(void *)(c->tx + 256 + i % 3 * 4);
 	ck_assert_int_eq(pthread_create(&thread, NULL, flip, &f), 0);
 	for (int i = 0; i < 3000; i++) {
 		if (sb_word_state(guest_circuit_peer(c)) == SB_PEER_CLOSED) {
-			guest_circuit_recycle(c);
+			/* the pages stay as they are, but for the indexes */
+			c->generation = sb_generation_next(c->generation);
+			memset(c->index, 0, sizeof(*c->index));
+			sb_writer_init(&c->writer, c->index, SB_OWNER, 4096);
+			sb_reader_init(&c->reader, c->index, SB_OWNER, 4096);
 			guest_datagram_offer(c, NULL);
 		}
 		while (guest_datagram_take(c, &(struct sb_datagram){ 0 }, NULL,
 					   0) >= 0)
 			;
-		guest_datagram_send(c, &to, "xyz", 3);
+		if (sb_writer_space(&c->writer) >= 128) {
+			sb_writer_advance(&c->writer, 128);
+			sb_writer_publish(&c->writer);
+		}
 		guest_line_ring(line, c->entry);
 		if (i % 64 == 0)
 			guest_line_wait(line, 1);
@@ -188,7 +207,7 @@ START_TEST(headers_that_change_while_they_are_read)
 	__atomic_store_n(&f.stop, true, __ATOMIC_RELAXED);
 	pthread_join(thread, NULL);
 	guest_circuit_abort(c);
-	while (stage_quiet(&stage, 20) == false)
+	while (!stage_quiet(&stage, 20))
 		;
 	others_work();
 	close(fd);
@@ -363,7 +382,7 @@ START_TEST(a_flood_does_not_starve_another_guest)
 	struct guest_line *other = stage_line(&stage, "beta");
 	struct guest_circuit *c, *quiet;
 	struct sb_address to, nowhere, from;
-	uint64_t worst_ms = 0;
+	unsigned int slow = 0;
 	char byte;
 	int fd = stage_udp_socket(SB_FAMILY_IPV4, &to);
 	int sink = stage_udp_socket(SB_FAMILY_IPV4, &nowhere);
@@ -386,10 +405,10 @@ START_TEST(a_flood_does_not_starve_another_guest)
 		stage_udp_give(fd, &from, "a", 1);
 		ck_assert_int_eq(guest_datagram_wait(quiet, &h, &byte, 1, 2000),
 				 1);
-		if (guest_now_ms() - start_ms > worst_ms)
-			worst_ms = guest_now_ms() - start_ms;
+		slow += guest_now_ms() - start_ms > 200;
 	}
-	ck_assert_uint_lt(worst_ms, 500);
+	/* a machine that has other things to do may be slow now and then */
+	ck_assert_uint_le(slow, 20);
 	close(fd);
 	close(sink);
 	forget_guest(other);
