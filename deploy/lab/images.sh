@@ -259,7 +259,9 @@ choose_dom0_units() {
 		systemd-random-seed.service systemd-update-utmp.service \
 		systemd-update-utmp-runlevel.service xendomains.service \
 		systemd-tmpfiles-clean.timer
-	systemctl --root="$1" --quiet disable nginx.service
+	systemctl --root="$1" --quiet mask tftpd-hpa.service
+	systemctl --root="$1" --quiet disable nginx.service named.service \
+		chrony.service
 }
 
 # disk_of FOLDER FILE MIB: an ext4 image, sparse, without a journal.

@@ -47,7 +47,7 @@ wait_for() {
 }
 
 type_of() {
-	[ "$1" = g-pv ] && echo pv || echo pvh
+	[[ $1 == *-pv ]] && echo pv || echo pvh
 }
 
 create_guest() {
@@ -74,6 +74,15 @@ expect() {
 		echo "$1: expected '$3', got '$2'"
 		return 1
 	}
+}
+
+# says WORDS COMMAND...: what it says, shown, contains the words (of grep)
+says() {
+	local said words=$1
+	shift
+	said=$("$@" 2>&1) || true
+	echo "$said"
+	grep -q -- "$words" <<<"$said"
 }
 
 # QEMU's emulation of PVH guests is not perfect (deploy/lab/README.md). A guest

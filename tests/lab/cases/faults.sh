@@ -27,7 +27,7 @@ kill_service() {
 # start_transfer GUEST [ADDRESS]: slow, goes on while something else happens
 start_transfer() {
 	guest "$1" "rm -f /tmp/result; (streamcheck client --connections 2 \
-		--out 8388608 --in 8388608 --piece 4096 --stall 4000 \
+		--out 8388608 --in 8388608 --piece 4096 --stall 8000 \
 		--seconds 120 ${2:-10.90.0.1} 7501 >/tmp/transfer 2>&1
 		echo \$? >/tmp/result) </dev/null >/dev/null 2>&1 &"
 	wait_for 20 guest "$1" "grep -q '^open .*:7501 ' /proc/net/switchboard"

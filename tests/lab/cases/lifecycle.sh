@@ -52,8 +52,7 @@ case_options_carried() {
 			return 1
 		}
 	done
-	dom0 "ss -Htnoi dport = :7502" | tee /dev/stderr |
-		grep -q 'timer:(keepalive'
+	says 'timer:(keepalive' dom0 "ss -Htnoi dport = :7502"
 	guest "$1" "killall optcheck"
 }
 
