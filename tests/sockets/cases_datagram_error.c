@@ -215,6 +215,35 @@ static void ping_identifier(struct world *w)
 	must_be(ntohs(icmp->un.echo.id), 4711);
 }
 
+/* The far machine answers, and shows this socket its own number */
+static void ping_far(struct world *w)
+{
+	union endpoint to = w->target;
+	uint8_t buffer[64] = {};
+	struct icmphdr *icmp = (struct icmphdr *)buffer;
+	int fd = ping_socket(w);
+	union endpoint name;
+	int i;
+
+	endpoint_set_port(&to, 0);
+	dgram_connect(fd, &to);
+	name = near_name(fd);
+	for (i = 0; i < 3; i++) {
+		fill_echo(w, icmp);
+		pattern_fill(buffer + 8, 56, 1, 0);
+		must_be(send(fd, buffer, 64, 0), 64);
+		must_be(near_poll(fd, POLLIN, 5000), POLLIN);
+		must_be(recv(fd, buffer, 64, 0), 64);
+		must_be(icmp->type, w->family == AF_INET
+					    ? ICMP_ECHOREPLY
+					    : (uint8_t)ICMP6_ECHO_REPLY);
+		must_be(ntohs(icmp->un.echo.id), endpoint_port(&name));
+		must_be(pattern_check(buffer + 8, 56, 1, 0), 56);
+		if (w->family == AF_INET)
+			must_be(sum(buffer, 64), 0xffff);
+	}
+}
+
 const struct check_case datagram_error_cases[] = {
 	{ "datagram-error-is-told", is_told, ONCE },
 	{ "datagram-error-unconnected-is-not", unconnected_is_not, ONCE },
@@ -223,5 +252,6 @@ const struct check_case datagram_error_cases[] = {
 	{ "datagram-ping", ping, ONCE },
 	{ "datagram-ping-refused", ping_refused, ONCE },
 	{ "datagram-ping-identifier", ping_identifier, ONCE },
+	{ "datagram-ping-far", ping_far, ONCE },
 	CASES_END,
 };
