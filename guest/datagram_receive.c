@@ -197,6 +197,19 @@ static bool is_watched(const struct sock *sk)
 	       sock_flag(sk, SOCK_FASYNC);
 }
 
+/* More than half a small ring waits: who sends so fast finds no room soon */
+static void keep_up(struct sb_datagram_sock *ds)
+{
+	struct sb_sock *sb = &ds->sb;
+
+	if (ds->old || ds->stay_small ||
+	    sb->circuit->order > SB_CIRCUIT_ORDER ||
+	    likely(sb_reader_held(&sb->rx) <= sb->rx.size / 2))
+		return;
+	if (!sb_datagram_grow(ds))
+		sb_datagram_flush(ds);
+}
+
 static void take(struct sb_datagram_sock *ds, struct arrival *a)
 {
 	struct sock *sk = &ds->sb.sk;
@@ -209,10 +222,11 @@ static void take(struct sb_datagram_sock *ds, struct arrival *a)
 		consume_skb(a->skb);
 		return;
 	}
-	r = reader(ds);
-	consume(ds, r, a->room);
+	consume(ds, reader(ds), a->room);
+	keep_up(ds);
 	/* they must hear of the next */
-	if (!sb_reader_held(r) && is_watched(sk) && sb_datagram_arm(ds))
+	r = reader(ds);
+	if (r && !sb_reader_held(r) && is_watched(sk) && sb_datagram_arm(ds))
 		sk->sk_data_ready(sk);
 }
 
