@@ -37,7 +37,7 @@ stage() {
 	rm -rf "$staged/dom0" "$staged/guest" "$staged/circuits"
 	deploy/install build/release "$staged/dom0"
 	for file in "$staged"/dom0/usr/lib/switchboard/* "$staged"/dom0/usr/bin/*; do
-		strip "$file"
+		[ "$(head -c 2 "$file")" = "#!" ] || strip "$file"
 	done
 	rm -rf "$staged"/dom0/usr/{src,share}
 	install -D -s build/release/bin/sbperf "$staged/dom0/usr/bin/sbperf"
