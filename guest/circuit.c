@@ -185,10 +185,14 @@ void sb_circuit_wipe(struct sb_circuit *c)
 		return;
 	for (i = 0; i < 2; i++) {
 		told = sb_load(&c->index->side[i].produced);
+		if (c->exposed)
+			told = size;
 		memset(c->area[i], 0, min(size, max(told, c->used[i])));
 		c->used[i] = 0;
 	}
-	memset(c->index, 0, 2 * sizeof(struct sb_index));
+	memset(c->index, 0,
+	       c->exposed ? sizeof(*c->index) : 2 * sizeof(struct sb_index));
+	c->exposed = false;
 }
 
 void sb_circuit_ring(struct sb_circuit *c, enum sb_side side)
@@ -263,12 +267,14 @@ struct sb_circuit *sb_circuit_blank_get(void)
 
 void sb_circuit_blank_put(struct sb_circuit *c)
 {
-	bool keep;
+	/* what a program can still see is nobody else's */
+	bool keep = !sb_mmap_in_use(c);
 
-	sb_circuit_wipe(c);
+	if (keep)
+		sb_circuit_wipe(c);
 	memset(c->entry, 0, sizeof(*c->entry));
 	spin_lock_bh(&blanks_lock);
-	keep = blank_count < SB_BLANK_MAX;
+	keep = keep && blank_count < SB_BLANK_MAX;
 	if (keep) {
 		list_add(&c->node, &blanks);
 		blank_count++;

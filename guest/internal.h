@@ -51,6 +51,7 @@ enum sb_circuit_state {
  * @withheld:   the peer is to give its pages back
  * @asked:      a request about it went to the operator
  * @refused:    errno from the operator, or 0
+ * @exposed:    a program had it mapped: all of it may be anything
  * @used:       bytes of each area that may not be zero
  * @index:      the index page
  * @area:       tx and rx, each mapped twice in a row
@@ -84,6 +85,7 @@ struct sb_circuit {
 	bool asked;
 	bool quarantined;
 	bool withheld;
+	bool exposed;
 	u16 refused;
 	u32 used[2];
 	struct sb_index_page *index;
@@ -465,6 +467,20 @@ u32 sb_transfer_readable(struct sb_sock *sb);
 /* Ask for a bell at so many bytes held, or so much room: true if there are */
 bool sb_transfer_arm_read(struct sb_sock *sb, u32 bytes);
 bool sb_transfer_arm_write(struct sb_sock *sb, u32 wanted);
+
+/* ---- mmap.c: a program that works on its circuit in place ---- */
+int sb_mmap(struct file *file, struct socket *sock, struct vm_area_struct *vma);
+int sb_mmap_ioctl(struct socket *sock, unsigned int cmd, unsigned long arg);
+/*
+ * Take over where an attached program says it is: before anything is written,
+ * and before anything is read; ownership held. A lie ends the circuit
+ */
+void sb_mmap_sync_tx(struct sb_sock *sb);
+void sb_mmap_sync_rx(struct sb_sock *sb);
+/* The socket gives its circuit back; ownership held */
+void sb_mmap_leave(struct sb_sock *sb);
+/* May somebody still see the pages of a circuit that no socket has any more? */
+bool sb_mmap_in_use(const struct sb_circuit *c);
 
 /* ---- accept.c: the queues of a listener ---- */
 int sb_accept(struct socket *sock, struct socket *newsock, int flags,

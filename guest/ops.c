@@ -201,6 +201,8 @@ static void close_stream(struct sb_sock *sb)
 		return;
 	if (sb_options_collect(sb))
 		sb_stream_options_changed(sb);
+	sb_mmap_sync_tx(sb);
+	sb_mmap_sync_rx(sb);
 	abort = sk->sk_state == TCP_SYN_SENT || sb_transfer_readable(sb);
 	if (sock_flag(sk, SOCK_LINGER) && !sk->sk_lingertime)
 		abort = true;
@@ -250,7 +252,7 @@ const struct proto_ops sb_stream_ops = {
 	.getsockopt = sb_options_get,
 	.sendmsg = sb_transfer_send,
 	.recvmsg = sb_transfer_receive,
-	.mmap = sock_no_mmap,
+	.mmap = sb_mmap,
 	.sendpage = sock_no_sendpage,
 	.splice_read = sb_transfer_splice_read,
 };

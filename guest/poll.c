@@ -67,6 +67,8 @@ __poll_t sb_poll(struct file *file, struct socket *sock,
 	sock_poll_wait(file, sock, table);
 	lock_sock(sk);
 	sb_stream_look(sb_sk(sk));
+	sb_mmap_sync_tx(sb_sk(sk));
+	sb_mmap_sync_rx(sb_sk(sk));
 	mask = ready(sb_sk(sk));
 	release_sock(sk);
 	return mask;

@@ -257,6 +257,29 @@ static bool peer_says(struct sb_circuit *c, enum sb_peer_state state)
 	       sb_word_state(word) >= state;
 }
 
+/* The peer is to unmap it; then its grants end, and its pages are put */
+static void revoke(struct sb_circuit *c)
+{
+	struct sb_guest_line *line = c->line;
+	bool lost;
+
+	spin_lock_bh(&line->lock);
+	lost = line->lost || c->lost;
+	if (lost) {
+		move_to_end(c);
+	} else {
+		withhold(c);
+		c->state = SB_CIRCUIT_REVOKED;
+		sb_store_full(&c->entry->owner,
+			      sb_word(c->generation, SB_OWNER_REVOKED));
+	}
+	spin_unlock_bh(&line->lock);
+	if (lost)
+		return;
+	sb_circuit_ring(c, SB_OWNER);
+	sb_pool_check(c);
+}
+
 /*
  * The peer will not touch the pages again. Takes the circuit out of the hands
  * of others before it zeroes the pages, without a lock.
@@ -270,6 +293,11 @@ static void recycle(struct sb_circuit *c)
 		spin_lock_bh(&line->lock);
 		move_to_end(c);
 		spin_unlock_bh(&line->lock);
+		return;
+	}
+	if (sb_mmap_in_use(c)) {
+		/* a program still sees the pages: another circuit instead */
+		revoke(c);
 		return;
 	}
 	sb_circuit_wipe(c);
@@ -354,6 +382,9 @@ static void end(struct sb_circuit *c)
 	spin_lock_bh(&c->line->lock);
 	give_back(c);
 	spin_unlock_bh(&c->line->lock);
+	/* a large one that a program kept is replaced, see refill() */
+	if (c->list)
+		c->line->large_made--;
 	sb_table_clear(c);
 	sb_circuit_free(c);
 }
@@ -452,20 +483,6 @@ void sb_pool_work(struct work_struct *work)
 	if (test_and_clear_bit(0, &line->reattached))
 		visit_circuits(line, ring_again);
 	refill(line);
-}
-
-static void revoke(struct sb_circuit *c)
-{
-	struct sb_guest_line *line = c->line;
-
-	spin_lock_bh(&line->lock);
-	withhold(c);
-	c->state = SB_CIRCUIT_REVOKED;
-	sb_store_full(&c->entry->owner,
-		      sb_word(c->generation, SB_OWNER_REVOKED));
-	spin_unlock_bh(&line->lock);
-	sb_circuit_ring(c, SB_OWNER);
-	sb_pool_check(c);
 }
 
 /* Half of what nobody needed since the last sweep goes */

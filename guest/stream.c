@@ -333,6 +333,7 @@ void sb_stream_leave(struct sb_sock *sb, bool abort)
 	if (c->pages)
 		c->used[sb->side] = max(c->used[sb->side],
 					min(sb->tx.size, sb->tx.produced));
+	sb_mmap_leave(sb);
 	sb->circuit = NULL;
 	sb_circuit_leave(c, sb->side, flags & (SB_WORD_STATE | SB_WORD_FLAGS));
 }

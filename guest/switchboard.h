@@ -16,7 +16,7 @@
  * Sockets and circuits are freed after an RCU grace period: a bell finds them
  * without a lock. Two sockets are never locked at the same time.
  *
- * Nothing that a peer, or later an application, can write is believed: words
+ * Nothing that a peer, or an attached program, can write is believed: words
  * and indexes are loaded once with sb_load*() and checked; a lie ends that one
  * circuit with EPROTO.
  */
@@ -39,6 +39,7 @@
 
 struct sb_circuit;
 struct sb_listener;
+struct sb_exposure;
 struct seq_file;
 
 /**
@@ -64,6 +65,7 @@ struct seq_file;
  * @remote:  what getpeername() tells
  * @options: what the peer's socket should have; .set says which were set
  * @hints:   options that are only kept; an accepted socket inherits both
+ * @exposure: what an attached program may map, or NULL; mmap.c's lock
  * @listener: queues of a listening socket, allocated by the first listen()
  * @port_node: in the port table, under its lock
  * @all_node: in the list of all sockets
@@ -89,6 +91,7 @@ struct sb_sock {
 	struct sb_address remote;
 	struct sb_options options;
 	struct sb_hints hints;
+	struct sb_exposure *exposure;
 	struct sb_listener *listener;
 	struct hlist_node port_node;
 	struct hlist_node all_node;
@@ -103,6 +106,7 @@ enum {
 	SB_SOCK_CLOSED, /* by the program: only memory that waits to be freed */
 	SB_SOCK_ASKS, /* waits for an answer about its socket */
 	SB_SOCK_PORT_TOLD, /* a datagram socket's port is known, and stays */
+	SB_SOCK_ATTACHED, /* a program moves the indexes, see mmap.c */
 };
 
 static inline struct sb_sock *sb_sk(const struct sock *sk)

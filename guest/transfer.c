@@ -189,6 +189,7 @@ int sb_transfer_send(struct socket *sock, struct msghdr *msg, size_t bytes)
 		     sock_flag(sk, SOCK_ZEROCOPY)))
 		return -ENOBUFS;
 	lock_sock(sk);
+	sb_mmap_sync_tx(sb_sk(sk));
 	result = send_locked(sk, msg);
 	release_sock(sk);
 	return result;
@@ -401,6 +402,7 @@ int sb_transfer_receive(struct socket *sock, struct msghdr *msg, size_t bytes,
 	if (unlikely(flags & MSG_ERRQUEUE))
 		return -EAGAIN;
 	lock_sock(sk);
+	sb_mmap_sync_rx(sb_sk(sk));
 	result = receive_locked(sk, msg, bytes, flags);
 	release_sock(sk);
 	return result;
@@ -453,6 +455,10 @@ static int count_bytes(struct sock *sk, unsigned int cmd)
 		return -EINVAL;
 	if (sk->sk_state == TCP_SYN_SENT)
 		return 0;
+	if (cmd == SIOCINQ)
+		sb_mmap_sync_rx(sb);
+	else
+		sb_mmap_sync_tx(sb);
 	switch (cmd) {
 	case SIOCINQ:
 		return sb_transfer_readable(sb);
@@ -475,7 +481,7 @@ int sb_transfer_ioctl(struct socket *sock, unsigned int cmd, unsigned long arg)
 	case SIOCATMARK:
 		break;
 	default:
-		return sb_control_ioctl(sock, cmd, arg);
+		return sb_mmap_ioctl(sock, cmd, arg);
 	}
 	lock_sock(sk);
 	answer = count_bytes(sk, cmd);

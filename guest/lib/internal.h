@@ -48,6 +48,8 @@ struct ringer {
 /* The rings of a mapped circuit */
 struct rings {
 	const struct ringer *ringer;
+	struct sb_index *index;
+	enum sb_side side;
 	struct sb_writer tx;
 	struct sb_reader rx;
 	uint8_t *tx_area;

@@ -48,11 +48,32 @@ static int sleep_for_room(struct switchboard *s)
 	return 0;
 }
 
+/*
+ * A send() or recv() on the socket moves our index in the page. It is believed
+ * no more than the other end's: that may have written it. 0 or -EPROTO
+ */
+static int catch_up_tx(struct rings *r)
+{
+	if (sb_load(&r->tx.mine->produced) == r->tx.published)
+		return 0;
+	return sb_writer_resume(&r->tx, r->index, r->side, r->tx.size);
+}
+
+static int catch_up_rx(struct rings *r)
+{
+	if (sb_load(&r->rx.mine->consumed) == r->rx.released)
+		return 0;
+	return sb_reader_resume(&r->rx, r->index, r->side, r->rx.size);
+}
+
 static ssize_t rings_reserve(struct switchboard *s, size_t bytes, void **at)
 {
 	struct sb_writer *w = &s->rings.tx;
-	int64_t room = sb_writer_room(w);
+	int64_t room;
 
+	if (catch_up_tx(&s->rings) != 0)
+		return fail(EPROTO);
+	room = sb_writer_room(w);
 	/* a look at the other end's line is cheap, a short span is not */
 	if (room < (int64_t)s->span)
 		room = sb_writer_space(w);
@@ -94,18 +115,21 @@ static int sleep_for_data(struct switchboard *s, uint32_t bytes, uint32_t held)
 		return -1;
 	if (!(wait.events & SB_USER_END))
 		return 1;
-	if (wait.error)
-		return fail(wait.error);
 	/* the last bytes may have come with the end */
-	return sb_reader_available(&s->rings.rx) != held;
+	if (sb_reader_available(&s->rings.rx) != held)
+		return 1;
+	return wait.error && held == 0 ? fail(wait.error) : 0;
 }
 
 static ssize_t rings_peek(struct switchboard *s, size_t bytes, const void **at)
 {
 	struct sb_reader *r = &s->rings.rx;
-	int64_t held = sb_reader_held(r);
+	int64_t held;
 	int more = 1;
 
+	if (catch_up_rx(&s->rings) != 0)
+		return fail(EPROTO);
+	held = sb_reader_held(r);
 	if (held < (int64_t)s->span)
 		held = sb_reader_available(r);
 	while (more > 0 && held >= 0 && held < (int64_t)bytes) {
@@ -134,9 +158,12 @@ static unsigned int ready(struct switchboard *s, unsigned int events)
 {
 	unsigned int found = 0;
 
-	if (events & SWITCHBOARD_READ && sb_reader_available(&s->rings.rx) > 0)
+	/* what contradicts itself is the kernel's to find */
+	if (events & SWITCHBOARD_READ && catch_up_rx(&s->rings) == 0 &&
+	    sb_reader_available(&s->rings.rx) > 0)
 		found |= SWITCHBOARD_READ;
-	if (events & SWITCHBOARD_WRITE && sb_writer_space(&s->rings.tx) > 0)
+	if (events & SWITCHBOARD_WRITE && catch_up_tx(&s->rings) == 0 &&
+	    sb_writer_space(&s->rings.tx) > 0)
 		found |= SWITCHBOARD_WRITE;
 	return found;
 }
@@ -189,6 +216,8 @@ int switchboard_rings_init(struct switchboard *s, struct sb_index_page *page,
 	if (sb_writer_resume(&s->rings.tx, page->side, side, size) != 0 ||
 	    sb_reader_resume(&s->rings.rx, page->side, side, size) != 0)
 		return EPROTO;
+	s->rings.index = page->side;
+	s->rings.side = side;
 	s->rings.ringer = ringer;
 	s->transport = &rings;
 	/* who reads n and who writes m at once need n + m <= size + 1 */

@@ -6,7 +6,8 @@ sockcheck_SOURCES := $(addprefix tests/sockets/,sockcheck.c far.c near.c \
 	cases_option.c cases_signal.c cases_share.c cases_many.c \
 	cases_refuse.c datagram.c cases_datagram.c cases_datagram_wait.c \
 	cases_datagram_option.c cases_datagram_error.c \
-	cases_datagram_group.c cases_datagram_far.c)
+	cases_datagram_group.c cases_datagram_far.c \
+	cases_library.c cases_map.c) $(LIBRARY_SOURCES)
 # Not under TSan: it closes descriptors under other threads' feet on purpose
 ifeq ($(VARIANT),tsan)
 PROGRAMS += sockcheck

@@ -101,6 +101,8 @@ extern const struct check_case datagram_option_cases[];
 extern const struct check_case datagram_error_cases[];
 extern const struct check_case datagram_group_cases[];
 extern const struct check_case datagram_far_cases[];
+extern const struct check_case library_cases[];
+extern const struct check_case map_cases[];
 
 /* Ends the case as failed */
 void check_fail(const char *file, int line, const char *format, ...)

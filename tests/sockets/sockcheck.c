@@ -6,9 +6,10 @@
  *   sockcheck server ADDRESS PORT      the far end for
  *   sockcheck client ADDRESS PORT      the near end, here
  *
- * Plain sockets throughout: it knows nothing of circuits, and what it expects
- * is what Linux does; run on an ordinary machine it must pass too. Only what
- * differs by design (raw sockets are refused) hangs on --circuit.
+ * Plain sockets but for the last two files of cases: it knows nothing of
+ * circuits, and what it expects is what Linux does; run on an ordinary machine
+ * it must pass too. What differs by design (raw sockets are refused, circuits
+ * can be mapped) hangs on --circuit.
  *
  * Each case runs in a process of its own with a time limit and prints a line
  * of TAP. The near end's listeners in client mode must be reachable for the
@@ -54,6 +55,8 @@ static const struct check_case *const lists[] = {
 	datagram_error_cases,
 	datagram_group_cases,
 	datagram_far_cases,
+	library_cases,
+	map_cases,
 };
 
 static const char *only;
