@@ -6,7 +6,8 @@ LIBRARY_STATIC := $(BUILD)/lib/libswitchboard.a
 programs: $(LIBRARY_SHARED) $(LIBRARY_STATIC)
 
 # also for the tests and examples that link the sources
-CFLAGS_ALL += -Iguest/include/uapi
+CFLAGS_ALL += -Iguest/include/uapi -Iguest/lib
+include guest/lib/examples/build.mk
 
 $(BUILD)/shared/%.o: %.c
 	@mkdir -p $(@D)

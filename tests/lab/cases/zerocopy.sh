@@ -1,0 +1,73 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-only
+# zerocopy.sh - programs that work on their circuits in place
+#
+# What the kernel allows and refuses is in sockcheck's cases map-* and
+# library-*, which the cases sockets_local and sockets_proxied run.
+
+cases_per_guest+=" examples mapped_nonsense"
+
+# Somebody listens in that guest
+listening() {
+	guest "$1" "grep -q ^listening /proc/net/switchboard"
+}
+
+# copy_file FROM TO ADDRESS SENDER RECEIVER: a file, byte for byte; SENDER and
+# RECEIVER are -c for who copies, or empty
+copy_file() {
+	guest "$2" "rm -f /tmp/copy /tmp/in; killall -q circuit-file
+		(circuit-file $5 receive 7200 /tmp/copy >/tmp/in 2>&1 &)"
+	wait_for 20 listening "$2"
+	guest "$1" "circuit-file $4 send $3 7200 /tmp/file" >"$logs/sent"
+	cat "$logs/sent"
+	wait_for 20 guest "$2" "grep -q ^received /tmp/in"
+	guest "$2" "cat /tmp/in"
+	expect "the copy" "$(guest "$2" "md5sum </tmp/copy")" \
+		"$(guest "$1" "md5sum </tmp/file")"
+	[ "$4" = -c ] || grep -q "in place" "$logs/sent"
+	[ "$5" = -c ] || guest "$2" "grep -q 'in place' /tmp/in"
+}
+
+# Files and values from the other guest, through the proxies, and within one;
+# each guest may publish port 7200 at Dom0's address
+case_examples() {
+	local far=g-pv name
+	[ "$1" != g-pv ] || far=g-pvh
+	for name in "$1" "$far"; do
+		guest "$name" "head -c 3000001 /dev/urandom >/tmp/file"
+	done
+	copy_file "$far" "$1" 10.90.0.1 "" ""
+	copy_file "$far" "$1" 10.90.0.1 -c ""
+	copy_file "$far" "$1" 10.90.0.1 "" -c
+	copy_file "$1" "$1" 127.0.0.1 "" ""
+	guest "$1" "(circuit-store 7200 >/dev/null 2>&1 &)"
+	wait_for 20 listening "$1"
+	guest "$far" "circuit-load 10.90.0.1 7200 300 1000"
+	guest "$far" "circuit-load -c 10.90.0.1 7200 300 10 8"
+	guest "$1" "circuit-load 127.0.0.1 7200 2000 1000 16
+		killall circuit-store"
+}
+
+# A program that scribbles over all that it has mapped, while others work
+case_mapped_nonsense() {
+	guest "$1" "rm -f /tmp/nonsense; dmesg -c >/dev/null
+		(mapscribble 10 $RANDOM >/tmp/nonsense 2>&1
+		mapscribble 10 $RANDOM 10.90.0.1 7501 >>/tmp/nonsense 2>&1
+		echo end >>/tmp/nonsense) </dev/null >/dev/null 2>&1 &"
+	guest "$1" "streamcheck client --connections 4 --out 1000000 \
+		--in 1000000 --seconds 120 10.90.0.1 7501"
+	guest "$1" "sockcheck --circuit --patience 9 \
+		--case library-reads local >/tmp/reads 2>&1 || {
+			cat /tmp/reads
+			exit 1
+		}"
+	wait_for 90 guest "$1" "grep -q end /tmp/nonsense"
+	guest "$1" "cat /tmp/nonsense"
+	expect "scribblers that did their work" \
+		"$(guest "$1" "grep -c attached /tmp/nonsense")" 2
+	expect "complaints of the kernel" "$(guest "$1" \
+		"dmesg | grep -cE 'BUG|Oops|WARNING|bad page|Call Trace'")" 0
+	wait_for 30 guest "$1" \
+		"grep -q '^# sockets 0' /proc/net/switchboard"
+	guest "$1" "wget -q -O /dev/null http://10.90.0.1/"
+}
