@@ -182,7 +182,8 @@ START_TEST(headers_that_change_while_they_are_read)
 	stage_udp_allow(&stage, &to);
 	fill_with_records(c, &to);
 	for (int i = 0; i < 4; i++)
-		f.word[i] = (uint32_t *)(void *)(c->tx + 256 + i % 3 * 4);
+		f.word[i] =
+			(uint32_t *)(void *)(c->tx + 256 + (size_t)(i % 3) * 4);
 	ck_assert_int_eq(pthread_create(&thread, NULL, flip, &f), 0);
 	for (int i = 0; i < 3000; i++) {
 		if (sb_word_state(guest_circuit_peer(c)) == SB_PEER_CLOSED) {

@@ -130,7 +130,7 @@ static void read_record(struct sb_reader *r, const struct kept *k)
 START_TEST(records_come_out_as_they_went_in)
 {
 	struct random random = random_seed(9);
-	struct kept kept[KEPT];
+	struct kept kept[KEPT] = { { 0, 0 } };
 	uint32_t first = 0, last = 0;
 	struct sb_writer w;
 	struct sb_reader r;
