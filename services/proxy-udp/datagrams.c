@@ -93,11 +93,14 @@ static bool pay(struct datagrams *d)
 {
 	struct udp_line *ul = udp_line_of(d);
 	struct proxy *p = ul->line.proxy;
+	struct udp_proxy *up = (struct udp_proxy *)(void *)p;
 
 	if (d->resumed)
 		return true;
 	if (!bucket_has(&ul->calls, loop_now(&p->service.loop))) {
-		proxy_starve(p);
+		if (!loop_timer_running(&up->tokens))
+			loop_timer_start(&p->service.loop, &up->tokens,
+					 LIMIT_LATE_MS);
 		return false;
 	}
 	bucket_take(&ul->calls);
@@ -288,21 +291,42 @@ static void line_end(struct line *l)
 	destination_end((struct udp_line *)(void *)l);
 }
 
-static void look_if_waiting(struct circuit *c, void *argument)
+static void look_if_late(struct circuit *c, void *argument)
 {
-	const struct datagrams *d = datagrams_of(c);
+	if (c->active && datagrams_of(c)->phase == DATAGRAMS_LATE)
+		line_look_at(c->line, c->entry);
+}
 
-	if (c->active &&
-	    (d->phase == DATAGRAMS_LATE || (d->outlet && d->outlet->pending)))
+static void look_at_late(struct line *l)
+{
+	if (((struct udp_line *)(void *)l)->late)
+		line_for_each(l, look_if_late, NULL);
+}
+
+static void tokens_due(struct loop_timer *timer)
+{
+	struct udp_proxy *up = loop_owner(timer, struct udp_proxy, tokens);
+
+	proxy_for_each_line(&up->proxy, look_at_late);
+}
+
+void datagrams_init(struct udp_proxy *up)
+{
+	up->tokens.fire = tokens_due;
+}
+
+static void look_if_stuck(struct circuit *c, void *argument)
+{
+	const struct outlet *o = datagrams_of(c)->outlet;
+
+	if (c->active && o && o->stuck)
 		line_look_at(c->line, c->entry);
 }
 
 static void line_again(struct line *l)
 {
-	struct udp_line *ul = (struct udp_line *)(void *)l;
-
-	if (ul->late || ul->stuck)
-		line_for_each(l, look_if_waiting, NULL);
+	if (((struct udp_line *)(void *)l)->stuck)
+		line_for_each(l, look_if_stuck, NULL);
 }
 
 static void fill(const struct circuit *c, struct ipc_circuit_row *row)

@@ -87,6 +87,7 @@ int main(int argc, char **argv)
 	p->service.user = "switchboard-proxy-udp";
 	p->service.status = status_fill;
 	destination_init(&udp_proxy);
+	datagrams_init(&udp_proxy);
 	service_configure(&p->service, argc, argv);
 	acquire(p);
 	if (service_confine(&p->service, &sandbox))
@@ -94,6 +95,7 @@ int main(int argc, char **argv)
 	status = service_serve(&p->service);
 	proxy_fini(p);
 	loop_timer_stop(&udp_proxy.sweep);
+	loop_timer_stop(&udp_proxy.tokens);
 	endpoint_fini(&p->operator);
 	hypervisor_close(p->port);
 	loop_fini(&p->service.loop);

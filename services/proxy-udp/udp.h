@@ -72,10 +72,12 @@ struct pending;
  * struct udp_proxy - the process
  * @proxy: must be first
  * @sweep: looks after open questions
+ * @tokens: looks after circuits that wait for one
  */
 struct udp_proxy {
 	struct proxy proxy;
 	struct loop_timer sweep;
+	struct loop_timer tokens;
 };
 
 /**
@@ -236,6 +238,8 @@ static inline void udp_count(const struct datagrams *d, enum udp_count count,
 
 /* --- datagrams.c --- */
 
+/* The timer of circuits that wait for a token */
+void datagrams_init(struct udp_proxy *up);
 /* The circuit has its outlet: OPEN */
 void datagrams_opened(struct datagrams *d);
 /* It does not get the outlet that it waited for: begin anew */

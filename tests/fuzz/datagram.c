@@ -452,6 +452,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t bytes)
 	udp.proxy.service.epoch = 1;
 	udp.proxy.kind = &udp_kind;
 	destination_init(&udp);
+	datagrams_init(&udp);
 	FUZZ_ASSERT(loop_init(&udp.proxy.service.loop) == 0);
 	FUZZ_ASSERT(proxy_init(&udp.proxy) == 0);
 	attach();
@@ -463,6 +464,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t bytes)
 	}
 	proxy_fini(&udp.proxy);
 	loop_timer_stop(&udp.sweep);
+	loop_timer_stop(&udp.tokens);
 	loop_fini(&udp.proxy.service.loop);
 	FUZZ_ASSERT(!guest_memory.mapped && !guest_memory.bound);
 	FUZZ_ASSERT(lowest_free_descriptor() == descriptor);

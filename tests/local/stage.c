@@ -30,6 +30,8 @@ void stage_open(struct stage *s)
 	chmod(s->directory, 0755);
 	s->user = "root";
 	s->kind = SB_LINE_TCP;
+	s->calls_per_s = 100000;
+	s->calls_burst = 4096;
 	snprintf(s->spec, sizeof(s->spec), "local:%s", s->directory);
 	s->broker = broker_start(s->directory);
 	ck_assert_ptr_nonnull(s->broker);
@@ -212,8 +214,8 @@ void stage_order_attach(struct stage *s, const struct guest_line *l)
 		.port = l->channel.port,
 		.circuits_max = 2048,
 		.listeners_max = 64,
-		.calls_per_s = 100000,
-		.calls_burst = 4096,
+		.calls_per_s = s->calls_per_s,
+		.calls_burst = s->calls_burst,
 	};
 	snprintf(m.attach.identity, sizeof(m.attach.identity), UUID,
 		 l->guest->domain);

@@ -29,6 +29,8 @@
  * @epoch:     of the proxy, from its hello
  * @user:      that the proxy becomes when started by root
  * @kind:      of the line, and so of the proxy
+ * @calls_per_s: of lines that are attached from now on
+ * @calls_burst: the same
  */
 struct stage {
 	char directory[64];
@@ -39,6 +41,8 @@ struct stage {
 	uint32_t epoch;
 	const char *user;
 	enum sb_line_kind kind;
+	uint32_t calls_per_s;
+	uint32_t calls_burst;
 };
 
 /* A fresh directory and its broker */

@@ -416,6 +416,33 @@ START_TEST(a_flood_does_not_starve_another_guest)
 }
 END_TEST
 
+START_TEST(sockets_beyond_the_rate_wait_their_turn)
+{
+	static struct guest_circuit *c[60];
+	struct sb_address to;
+	uint64_t start_ms;
+	uint32_t number;
+	int fd = stage_udp_socket(SB_FAMILY_IPV4, &to);
+
+	/* 20 at once, then 100 a second */
+	stage.calls_burst = 20;
+	stage.calls_per_s = 100;
+	stage_order_attach(&stage, line);
+	stage_expect(&stage, IPC_REPORT_ATTACHED);
+	start_ms = guest_now_ms();
+	for (uint32_t i = 0; i < 60; i++) {
+		c[i] = guest_datagram_new(line, 0);
+		guest_datagram_send(c[i], &to, &i, sizeof(i));
+		guest_datagram_offer(c[i], NULL);
+	}
+	stage_udp_allow(&stage, &to);
+	for (uint32_t i = 0; i < 60; i++)
+		stage_udp_take(fd, &number, sizeof(number), NULL);
+	ck_assert_uint_ge(guest_now_ms() - start_ms, 350);
+	close(fd);
+}
+END_TEST
+
 START_TEST(sockets_beyond_the_limit_are_refused)
 {
 	struct sb_address own = stage_udp_own(SB_FAMILY_IPV4, 0);
@@ -453,6 +480,7 @@ int main(void)
 	tcase_add_test(tcase, exchanges_with_whatever_there_is);
 	tcase_add_test(tcase, a_guest_that_never_reads_costs_nothing_more);
 	tcase_add_test(tcase, a_flood_does_not_starve_another_guest);
+	tcase_add_test(tcase, sockets_beyond_the_rate_wait_their_turn);
 	tcase_add_test(tcase, sockets_beyond_the_limit_are_refused);
 	suite_add_tcase(suite, tcase);
 	return unit_run(suite);
