@@ -26,12 +26,13 @@ $(PROXY_TESTS:%=$(BUILD)/bin/%): | $(BUILD)/bin/switchboard-proxy-tcp
 # The same for proxy-udp
 UDP_STAGE_SOURCES := $(addprefix tests/local/,stage_udp.c guest_datagram.c) \
 	$(LOCAL_STAGE_SOURCES)
-UDP_TESTS := udp_data udp_policy udp_life udp_hostile
+UDP_TESTS := udp_data udp_policy udp_life udp_hostile udp_path
 TESTS += $(UDP_TESTS)
 $(foreach t,$(UDP_TESTS),$(eval $(t)_SOURCES := tests/local/$(t).c \
 	$(UDP_STAGE_SOURCES)))
 $(foreach t,$(UDP_TESTS),$(eval $(t)_PACKAGES := check $(IPC_PACKAGES)))
-$(UDP_TESTS:%=$(BUILD)/bin/%): | $(BUILD)/bin/switchboard-proxy-udp
+$(UDP_TESTS:%=$(BUILD)/bin/%): | $(addprefix $(BUILD)/bin/,switchboard-proxy-udp \
+	switchboard-operator)
 
 # With the real operator
 TESTS += whole_path
