@@ -12,6 +12,10 @@ TESTS += common_loop
 common_loop_SOURCES := tests/unit/common_loop.c \
 	$(addprefix services/common/,log.c loop.c)
 common_loop_PACKAGES := check libsystemd
+TESTS += common_sandbox
+common_sandbox_SOURCES := tests/unit/common_sandbox.c \
+	$(addprefix services/common/,log.c sandbox.c)
+common_sandbox_PACKAGES := check libsystemd libseccomp libcap
 TESTS += common_verdicts
 common_verdicts_SOURCES := tests/unit/common_verdicts.c \
 	services/common/verdicts.c

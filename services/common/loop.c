@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -13,27 +14,65 @@
  * The coarse clock, some milliseconds behind: it is memory that the kernel
  * shares, while a PV Dom0 has to enter the kernel for the fine one, every turn
  */
-static void renew_clock(struct loop *loop)
+static void renew_clock(struct loop *loop, clockid_t clock)
 {
 	struct timespec now;
+	uint64_t now_ms;
 
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	loop->now_ms =
-		(uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	clock_gettime(clock, &now);
+	now_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	/* the two clocks are not quite one */
+	if (now_ms > loop->now_ms)
+		loop->now_ms = now_ms;
+}
+
+/* A timer is due, by the fine clock, which the coarse one is behind */
+static void alarm_ready(struct loop_watch *watch, uint32_t events)
+{
+	struct loop *loop = loop_owner(watch, struct loop, alarm);
+	uint64_t times;
+
+	if (read(watch->fd, &times, sizeof(times)) < 0)
+		return;
+	loop->alarm_ms = 0;
+	renew_clock(loop, CLOCK_MONOTONIC);
+}
+
+static int init_alarm(struct loop *loop)
+{
+	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	int err;
+
+	if (fd < 0)
+		return -errno;
+	loop->alarm.ready = alarm_ready;
+	err = loop_watch(loop, &loop->alarm, fd, EPOLLIN);
+	if (err)
+		close(fd);
+	return err;
 }
 
 int loop_init(struct loop *loop)
 {
+	int err;
+
 	memset(loop, 0, sizeof(*loop));
+	loop->alarm.fd = -1;
 	loop->fd = epoll_create1(EPOLL_CLOEXEC);
 	if (loop->fd < 0)
 		return -errno;
-	renew_clock(loop);
-	return 0;
+	err = init_alarm(loop);
+	if (err)
+		loop_fini(loop);
+	renew_clock(loop, CLOCK_MONOTONIC_COARSE);
+	return err;
 }
 
 void loop_fini(struct loop *loop)
 {
+	if (loop->alarm.fd >= 0)
+		close(loop->alarm.fd);
+	loop->alarm.fd = -1;
 	if (loop->fd >= 0)
 		close(loop->fd);
 	loop->fd = -1;
@@ -122,36 +161,27 @@ static void fire_timers(struct loop *loop)
 	}
 }
 
-/* How long to wait: until the first timer, @timeout_ms at most */
-static int wait_ms(const struct loop *loop, int timeout_ms)
+static bool is_due(const struct loop *loop)
 {
-	uint64_t left;
-
-	if (!loop->timers)
-		return timeout_ms;
-	if (loop->timers->deadline_ms <= loop->now_ms)
-		return 0;
-	left = loop->timers->deadline_ms - loop->now_ms;
-	if (timeout_ms >= 0 && left > (uint64_t)timeout_ms)
-		return timeout_ms;
-	return left > INT32_MAX ? INT32_MAX : (int)left;
+	return loop->timers && loop->timers->deadline_ms <= loop->now_ms;
 }
 
-int loop_turn(struct loop *loop, int timeout_ms)
+/* One that is set for an earlier time does no harm */
+static void set_alarm(struct loop *loop)
 {
-	int wait;
+	uint64_t at_ms = loop->timers ? loop->timers->deadline_ms : 0;
+	struct itimerspec at = { 0 };
 
-	if (loop->before_sleep && loop->before_sleep(loop))
-		timeout_ms = 0;
-	if (loop->timers)
-		renew_clock(loop);
-	wait = wait_ms(loop, timeout_ms);
-	loop->count = epoll_wait(loop->fd, loop->events, LOOP_EVENTS, wait);
-	if (loop->count < 0) {
-		loop->count = 0;
-		return errno == EINTR ? 0 : -errno;
-	}
-	renew_clock(loop);
+	if (!at_ms || (loop->alarm_ms && loop->alarm_ms <= at_ms))
+		return;
+	at.it_value.tv_sec = (time_t)(at_ms / 1000);
+	at.it_value.tv_nsec = (long)(at_ms % 1000) * 1000000;
+	if (timerfd_settime(loop->alarm.fd, TFD_TIMER_ABSTIME, &at, NULL) == 0)
+		loop->alarm_ms = at_ms;
+}
+
+static void dispatch(struct loop *loop)
+{
 	for (loop->at = 0; loop->at < loop->count;) {
 		struct epoll_event *event = &loop->events[loop->at++];
 		struct loop_watch *watch = event->data.ptr;
@@ -159,6 +189,22 @@ int loop_turn(struct loop *loop, int timeout_ms)
 		if (watch)
 			watch->ready(watch, event->events);
 	}
+}
+
+int loop_turn(struct loop *loop, int timeout_ms)
+{
+	if ((loop->before_sleep && loop->before_sleep(loop)) || is_due(loop))
+		timeout_ms = 0;
+	if (timeout_ms)
+		set_alarm(loop);
+	loop->count =
+		epoll_wait(loop->fd, loop->events, LOOP_EVENTS, timeout_ms);
+	if (loop->count < 0) {
+		loop->count = 0;
+		return errno == EINTR ? 0 : -errno;
+	}
+	renew_clock(loop, CLOCK_MONOTONIC_COARSE);
+	dispatch(loop);
 	fire_timers(loop);
 	return 0;
 }

@@ -55,6 +55,10 @@ struct loop_timer {
  * @stopping:     set by loop_stop()
  * @now_ms:       monotonic, as of the last wake-up
  * @timers:       running timers, soonest first
+ * @alarm:        descriptor that becomes readable when the soonest is due: it
+ *                stays set from one wait to the next, where a time limit of
+ *                the wait would have to be set and taken back each time
+ * @alarm_ms:     when that is, 0: not set
  * @before_sleep: called before every wait, for batched work; may be NULL;
  *                returns true when there is more work: the wait then only
  *                looks for events
@@ -66,6 +70,8 @@ struct loop {
 	bool stopping;
 	uint64_t now_ms;
 	struct loop_timer *timers;
+	struct loop_watch alarm;
+	uint64_t alarm_ms;
 	bool (*before_sleep)(struct loop *loop);
 	void *owner;
 	int at;

@@ -42,6 +42,7 @@ static const int common_calls[] = {
 	__NR_write,
 	__NR_close,
 	__NR_clock_gettime,
+	__NR_timerfd_settime,
 	/* nanomsg's thread: connects again, accepts, moves messages */
 	__NR_sendmsg,
 	__NR_recvmsg,
@@ -288,6 +289,9 @@ static int load_filter(const struct sandbox *s)
 	err = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
 	if (!err)
 		err = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+	if (!err)
+		err = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH,
+				       SCMP_ACT_KILL_PROCESS);
 	if (!err)
 		err = allow_calls(filter, common_calls,
 				  sizeof(common_calls) / sizeof(int));

@@ -121,11 +121,12 @@ case_confined() {
 	for service in operator proxy-tcp@main proxy-udp@main monitor; do
 		pid=$(main_pid "switchboard-$service")
 		dom0 "cd /proc/$pid/task && for t in *; do
-			awk -v t=\$t '/^(Uid|CapEff|CapPrm|Seccomp|NoNewPrivs):/ {
+			awk -v t=\$t '/^(Uid|CapEff|CapPrm|Seccomp(_filters)?|NoNewPrivs):/ {
 				print t, \$1, \$2 }' \$t/status; done" |
 			tee /dev/stderr | awk -v proxy="${service%%@*}" '
 			$2 == "Uid:" && $3 == 0 { bad = 1 }
 			$2 == "Seccomp:" && $3 != 2 { bad = 1 }
+			$2 == "Seccomp_filters:" && proxy == "proxy-tcp" && $3 != 1 { bad = 1 }
 			$2 == "NoNewPrivs:" && $3 != 1 { bad = 1 }
 			/Cap/ && proxy !~ /^proxy-/ && $3 != "0000000000000000" { bad = 1 }
 			/Cap/ && proxy ~ /^proxy-/ && $3 !~ /^0000000000000[04]00$/ { bad = 1 }
