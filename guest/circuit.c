@@ -191,7 +191,8 @@ void sb_circuit_wipe(struct sb_circuit *c)
 		c->used[i] = 0;
 	}
 	memset(c->index, 0,
-	       c->exposed ? sizeof(*c->index) : 2 * sizeof(struct sb_index));
+	       c->exposed ? sizeof(*c->index)
+			  : offsetofend(struct sb_index_page, call));
 	c->exposed = false;
 }
 

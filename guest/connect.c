@@ -2,8 +2,9 @@
 /*
  * connect.c - from an address to a circuit that is on its way
  *
- * A circuit from the pool, its word, one message on the trunk: what comes back
- * comes through the circuit's entry, or is the operator's refusal.
+ * A circuit from the pool, the call in its index page, its word, a bell: the
+ * proxy connects it, as far as the operator lets it. What comes back comes
+ * through the circuit's entry.
  */
 #include <linux/sched/signal.h>
 
@@ -44,15 +45,20 @@ find_line(struct sock *sk, const struct sb_address *remote, int flags)
 }
 
 /* The word is the last: with it the peer may believe the rest */
-static void offer(struct sb_sock *sb, struct sb_circuit *c)
+static void call(struct sb_sock *sb, struct sb_circuit *c)
 {
-	c->local = sb->bound;
-	c->remote = sb->remote;
+	struct sb_call *call = &c->index->call;
+
+	call->generation = c->generation;
+	call->local = sb->bound;
+	call->remote = sb->remote;
 	sb_options_collect(sb);
 	c->entry->options = sb->options;
 	sb_stream_attach(sb, c, SB_OWNER);
+	c->since = jiffies;
+	WRITE_ONCE(c->asked, true);
 	sb_store_full(sb->word, sb->own);
-	sb_trunk_request(c);
+	sb_circuit_ring(c, SB_OWNER);
 }
 
 int sb_connect_over(struct sb_sock *sb, struct sb_guest_line *line)
@@ -63,7 +69,7 @@ int sb_connect_over(struct sb_sock *sb, struct sb_guest_line *line)
 		return PTR_ERR(c);
 	if (line->kind == SB_LINE_DIRECT)
 		return sb_direct_call(sb, c);
-	offer(sb, c);
+	call(sb, c);
 	return 0;
 }
 

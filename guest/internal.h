@@ -49,7 +49,7 @@ enum sb_circuit_state {
  * @lost:       its line is gone: as if the peer had said CLOSED, ECONNRESET
  * @quarantined: its pages are counted as such
  * @withheld:   the peer is to give its pages back
- * @asked:      a request about it went to the operator
+ * @asked:      called, or listens: waits for the peer's answer
  * @refused:    errno from the operator, or 0
  * @exposed:    a program had it mapped: all of it may be anything
  * @used:       bytes of each area that may not be zero
@@ -66,9 +66,9 @@ enum sb_circuit_state {
  * @request:    in the trunk's list of messages that had no room
  * @later:      in-guest: rings the other end from a work item
  * @since:      jiffies when it was asked for, or began to close
- * @local:      of the request
- * @remote:     of the request
- * @backlog:    of the request
+ * @local:      of a listener's request, or who another guest called
+ * @remote:     another guest that called
+ * @backlog:    of a listener's request
  * @ends:       in-guest: ends that still use it
  */
 struct sb_circuit {
@@ -358,7 +358,7 @@ struct xenbus_device;
 int sb_trunk_connect(struct xenbus_device *dev);
 void sb_trunk_attached(void);
 void sb_trunk_disconnect(void);
-/* Send OPEN or LISTEN for a circuit that has just become OFFERED */
+/* Send LISTEN for an entry that has just become OFFERED */
 void sb_trunk_request(struct sb_circuit *c);
 /* Forget a request that still waits for room */
 void sb_trunk_forget(struct sb_circuit *c);

@@ -218,6 +218,7 @@ void sb_orders_handle(const struct sb_message *m, domid_t operator)
 	}
 }
 
+/* Calls wait in the proxy's hands, listeners in the operator's */
 static void resend_line(struct sb_guest_line *line)
 {
 	u32 entry, entries = sb_table_entries(line);
@@ -228,8 +229,8 @@ static void resend_line(struct sb_guest_line *line)
 		rcu_read_lock();
 		c = sb_table_slot(line, entry);
 		word = c ? sb_load(&c->entry->peer) : 0;
-		if (c && c->asked && !c->refused &&
-		    READ_ONCE(c->state) == SB_CIRCUIT_BUSY &&
+		if (c && c->kind == SB_ENTRY_LISTENER && c->asked &&
+		    !c->refused && READ_ONCE(c->state) == SB_CIRCUIT_BUSY &&
 		    sb_word_generation(word) != c->generation)
 			sb_trunk_request(c);
 		rcu_read_unlock();

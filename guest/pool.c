@@ -177,6 +177,14 @@ static struct sb_circuit *pop(struct sb_guest_line *line, u32 kept)
 	return c;
 }
 
+static bool peer_says(struct sb_circuit *c, enum sb_peer_state state)
+{
+	u32 word = sb_load(&c->entry->peer);
+
+	return sb_word_generation(word) == c->generation &&
+	       sb_word_state(word) >= state;
+}
+
 struct sb_circuit *sb_pool_take(struct sb_guest_line *line, u32 kept,
 				bool may_make)
 {
@@ -247,14 +255,6 @@ static void move_to_end(struct sb_circuit *c)
 	c->state = SB_CIRCUIT_ENDING;
 	list_move_tail(&c->node, &c->line->ending);
 	queue_work(sb_workqueue, &c->line->work);
-}
-
-static bool peer_says(struct sb_circuit *c, enum sb_peer_state state)
-{
-	u32 word = sb_load(&c->entry->peer);
-
-	return sb_word_generation(word) == c->generation &&
-	       sb_word_state(word) >= state;
 }
 
 /* The peer is to unmap it; then its grants end, and its pages are put */
@@ -389,6 +389,11 @@ static void end(struct sb_circuit *c)
 	sb_circuit_free(c);
 }
 
+/*
+ * The peer hears of it and maps it ahead of use, so that its first connection
+ * does not wait for that; Dom0 only a few of the large ones, for its mappings
+ * are few.
+ */
 static bool add(struct sb_guest_line *line, unsigned int order)
 {
 	struct sb_circuit *c = place(line, sb_circuit_alloc(order));
@@ -403,8 +408,8 @@ static bool add(struct sb_guest_line *line, unsigned int order)
 	else
 		make_ready(c);
 	spin_unlock_bh(&line->lock);
-	/* another guest maps it while nobody waits for that */
-	if (line->kind == SB_LINE_DIRECT)
+	if (order == SB_CIRCUIT_ORDER || line->large_made < SB_LARGE_MIN ||
+	    line->kind == SB_LINE_DIRECT)
 		sb_channel_ring(&line->channel, number);
 	return true;
 }
@@ -555,6 +560,7 @@ void sb_pool_sweep(struct work_struct *work)
 		trim(line);
 		reset_orphans(line);
 		visit_circuits(line, expire);
+		visit_circuits(line, sb_pool_check);
 	}
 	queue_work(sb_workqueue, &line->work);
 	queue_delayed_work(sb_workqueue, &line->sweep, SB_SWEEP_S * HZ);

@@ -99,14 +99,12 @@ static bool put(const struct sb_message *m)
 static bool put_request(const struct sb_circuit *c)
 {
 	struct sb_message m = {
-		.type = c->kind == SB_ENTRY_LISTENER ? SB_MESSAGE_LISTEN
-						     : SB_MESSAGE_OPEN,
+		.type = SB_MESSAGE_LISTEN,
 		.line = c->line->number,
 		.entry = c->number,
 		.generation = c->generation,
 		.backlog = c->backlog,
 		.local = c->local,
-		.remote = c->remote,
 	};
 
 	return put(&m);

@@ -87,18 +87,6 @@ static const struct ipc_field line_fields[] = {
 	LINE(struct ipc_line),
 };
 
-static const struct ipc_field open_fields[] = {
-	GUEST(struct ipc_open),
-	LINE(struct ipc_open),
-	ENTRY(struct ipc_open),
-	GENERATION(struct ipc_open),
-	ADDRESS("address", struct ipc_open, remote, false),
-	INTEGER("port", struct ipc_open, remote.port, IPC_U16, 0, UINT16_MAX),
-	ADDRESS("source", struct ipc_open, source, true),
-	OPTIONAL_INTEGER("source_port", struct ipc_open, source.port, IPC_U16,
-			 UINT16_MAX),
-};
-
 static const struct ipc_field listen_fields[] = {
 	GUEST(struct ipc_listen),
 	LINE(struct ipc_listen),
@@ -178,30 +166,21 @@ static const struct ipc_field ended_fields[] = {
 	     &ended_circuits),
 };
 
-static const struct ipc_field listing_circuit_fields[] = {
-	ENTRY(struct ipc_listing_circuit),
-	GENERATION(struct ipc_listing_circuit),
-	INTEGER("kind", struct ipc_listing_circuit, kind, IPC_U32,
-		SB_ENTRY_STREAM, SB_ENTRY_LISTENER),
-};
-
-static const struct ipc_rows listing_circuits = {
-	.field = listing_circuit_fields,
-	.fields = COUNT(listing_circuit_fields),
-	.count_at = offsetof(struct ipc_listing, count),
-	.row_bytes = sizeof(struct ipc_listing_circuit),
-	.max = IPC_CIRCUITS_MAX,
-};
-
 static const struct ipc_field listing_fields[] = {
 	GUEST(struct ipc_listing),
 	STRING("identity", struct ipc_listing, identity, IPC_IDENTITY, 1),
 	LINE(struct ipc_listing),
 	GREF(struct ipc_listing),
 	EVENT_PORT(struct ipc_listing),
-	LIST("circuits", struct ipc_listing, circuit, IPC_TUPLES,
-	     &listing_circuits),
-	BOOLEAN("more", struct ipc_listing, more),
+};
+
+static const struct ipc_field counts_fields[] = {
+	GUEST(struct ipc_counts),
+	LINE(struct ipc_counts),
+	INTEGER("circuits", struct ipc_counts, circuits, IPC_U32, 0,
+		(uint32_t)SB_ENTRIES_MAX),
+	INTEGER("calls", struct ipc_counts, calls, IPC_U64, 0, UINT64_MAX),
+	INTEGER("refused", struct ipc_counts, refused, IPC_U64, 0, UINT64_MAX),
 };
 
 static const struct ipc_field survey_fields[] = {
@@ -333,7 +312,6 @@ static const struct ipc_field answer_fields[] = {
 const struct ipc_definition ipc_table[IPC_TYPES] = {
 	[IPC_ORDER_ATTACH] = ORDER("attach", 512, attach_fields),
 	[IPC_ORDER_DETACH] = ORDER("detach", 128, line_fields),
-	[IPC_ORDER_OPEN] = ORDER("open", 512, open_fields),
 	[IPC_ORDER_LISTEN] = ORDER("listen", 512, listen_fields),
 	[IPC_ORDER_LIST] = BARE("order", "list", IPC_OPERATOR, IPC_PROXY),
 	[IPC_ORDER_VERDICT] = ORDER("verdict", 512, verdict_fields),
@@ -342,9 +320,10 @@ const struct ipc_definition ipc_table[IPC_TYPES] = {
 	[IPC_REPORT_ATTACHED] = REPORT("attached", 128, line_fields),
 	[IPC_REPORT_FAILED] = REPORT("failed", 1024, failed_fields),
 	[IPC_REPORT_ENDED] = REPORT("ended", 4096, ended_fields),
-	[IPC_REPORT_LISTING] = REPORT("listing", 4096, listing_fields),
+	[IPC_REPORT_LISTING] = REPORT("listing", 256, listing_fields),
 	[IPC_REPORT_LISTENING] = REPORT("listening", 512, listen_fields),
 	[IPC_REPORT_ASKED] = REPORT("asked", 512, asked_fields),
+	[IPC_REPORT_COUNTS] = REPORT("counts", 256, counts_fields),
 	[IPC_SURVEY_STATUS] = DEFINE("survey", "status", IPC_MONITOR, SERVICES,
 				     128, survey_fields),
 	[IPC_ANSWER_STATUS] =
@@ -402,7 +381,6 @@ const char *ipc_type_name(enum ipc_type type)
 	static const char *const names[IPC_TYPES] = {
 		[IPC_ORDER_ATTACH] = "order attach",
 		[IPC_ORDER_DETACH] = "order detach",
-		[IPC_ORDER_OPEN] = "order open",
 		[IPC_ORDER_LISTEN] = "order listen",
 		[IPC_ORDER_LIST] = "order list",
 		[IPC_ORDER_VERDICT] = "order verdict",
@@ -414,6 +392,7 @@ const char *ipc_type_name(enum ipc_type type)
 		[IPC_REPORT_LISTING] = "report listing",
 		[IPC_REPORT_LISTENING] = "report listening",
 		[IPC_REPORT_ASKED] = "report asked",
+		[IPC_REPORT_COUNTS] = "report counts",
 		[IPC_SURVEY_STATUS] = "survey status",
 		[IPC_ANSWER_STATUS] = "answer status",
 		[IPC_EVENT] = "event",

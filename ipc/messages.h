@@ -55,7 +55,6 @@ enum ipc_type {
 	/* operator to proxy */
 	IPC_ORDER_ATTACH = 1,
 	IPC_ORDER_DETACH,
-	IPC_ORDER_OPEN,
 	IPC_ORDER_LISTEN,
 	IPC_ORDER_LIST,
 	IPC_ORDER_VERDICT,
@@ -68,6 +67,7 @@ enum ipc_type {
 	IPC_REPORT_LISTING,
 	IPC_REPORT_LISTENING,
 	IPC_REPORT_ASKED,
+	IPC_REPORT_COUNTS,
 	/* monitor to every service, and back */
 	IPC_SURVEY_STATUS,
 	IPC_ANSWER_STATUS,
@@ -91,8 +91,9 @@ enum ipc_type {
  * @kind:          JSON "tcp" or "udp": enum sb_line_kind
  * @gref:          grant of the line's header page
  * @port:          the guest's event channel for the line
- * @circuits_max:  entries that may be in use at once
- * @listeners_max: how many of them may be listeners
+ * @circuits_max:  calls that may be in use at once, and as many entries that
+ *                 are anything else
+ * @listeners_max: listeners at once
  * @calls_per_s:   calls taken a second, in the long run
  * @calls_burst:   and at once
  *
@@ -121,25 +122,6 @@ struct ipc_attach {
 struct ipc_line {
 	uint32_t guest;
 	uint32_t line;
-};
-
-/**
- * struct ipc_open - connect a circuit
- * @guest:      domain id
- * @line:       its line
- * @entry:      the circuit
- * @generation: the OFFERED generation that asked
- * @remote:     JSON "address" and "port"
- * @source:     JSON "source" and "source_port": bind to it first; family none
- *              when the guest bound nothing
- */
-struct ipc_open {
-	uint32_t guest;
-	uint32_t line;
-	uint32_t entry;
-	uint32_t generation;
-	struct sb_address remote;
-	struct sb_address source;
 };
 
 /**
@@ -231,7 +213,7 @@ struct ipc_failed {
 };
 
 /**
- * struct ipc_ended - the proxy has written CLOSED into these entries
+ * struct ipc_ended - the proxy has written CLOSED into these listeners
  * @count:   pairs
  * @circuit: JSON [[ENTRY,GENERATION],...]
  */
@@ -252,13 +234,9 @@ struct ipc_ended {
  * @line:     its line
  * @gref:     as in `attach`
  * @port:     as in `attach`
- * @count:    circuits
- * @circuit:  JSON [[ENTRY,GENERATION,KIND],...], kind is enum sb_entry_kind
- * @more:     another listing of this line follows
  *
  * `list` is answered, for each line in turn, with a `listening` for each
- * listener (JSON as in `listen`) and then one or more `listing` (also for a
- * line without circuits), whose circuits include the listeners.
+ * listener (JSON as in `listen`) and then this.
  */
 struct ipc_listing {
 	uint32_t guest;
@@ -266,13 +244,22 @@ struct ipc_listing {
 	uint32_t line;
 	uint32_t gref;
 	uint32_t port;
-	uint32_t count;
-	struct ipc_listing_circuit {
-		uint32_t entry;
-		uint32_t generation;
-		uint32_t kind;
-	} circuit[IPC_CIRCUITS_MAX];
-	bool more;
+};
+
+/**
+ * struct ipc_counts - how much of a line is in use
+ * @guest:    domain id
+ * @line:     its line
+ * @circuits: in use, without listeners and what is posted to them
+ * @calls:    so far
+ * @refused:  of them, for whatever reason
+ */
+struct ipc_counts {
+	uint32_t guest;
+	uint32_t line;
+	uint32_t circuits;
+	uint64_t calls;
+	uint64_t refused;
 };
 
 /**
@@ -426,12 +413,12 @@ struct ipc_message {
 		struct ipc_line line;
 		struct ipc_question question; /* REPORT_ASKED */
 		struct ipc_verdict verdict; /* ORDER_VERDICT */
-		struct ipc_open open; /* ORDER_OPEN */
 		struct ipc_listen listen; /* ORDER_LISTEN, REPORT_LISTENING */
 		struct ipc_hello hello; /* REPORT_HELLO */
 		struct ipc_failed failed; /* REPORT_FAILED */
 		struct ipc_ended ended; /* REPORT_ENDED */
 		struct ipc_listing listing; /* REPORT_LISTING */
+		struct ipc_counts counts; /* REPORT_COUNTS */
 		struct ipc_survey survey; /* SURVEY_STATUS, REQUEST_STATUS */
 		struct ipc_status status; /* ANSWER_STATUS */
 		struct ipc_event event; /* EVENT */

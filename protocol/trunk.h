@@ -26,7 +26,6 @@ enum sb_message_type {
 	/* guest to operator */
 	SB_MESSAGE_LINE_READY = 1, /* line, gref (header page), port */
 	SB_MESSAGE_LINE_GONE = 2, /* line: torn down, its grants ended */
-	SB_MESSAGE_OPEN = 3, /* line, entry, generation, local, remote */
 	SB_MESSAGE_LISTEN = 4, /* line, entry, generation, local, backlog */
 	SB_MESSAGE_LINE_TAKEN = 5, /* line, domain, gref, port; error */
 	SB_MESSAGE_ADMITTED = 6, /* line, local; error */
@@ -59,7 +58,7 @@ enum sb_message_type {
  * @reserved0:  zero
  * @backlog:    listen()'s second argument
  * @local:      bound address (family none when unbound), or the one handed out
- * @remote:     where to connect
+ * @remote:     who may call
  * @reserved1:  zero
  */
 struct sb_message {

@@ -51,8 +51,10 @@
 
 /* Descriptors of a proxy: what it asks for when it starts */
 #define LIMIT_DESCRIPTORS 262144u
-/* How long the ends of circuits are gathered for one report */
-#define LIMIT_ENDED_MS 20u
+/* How often the operator is told how many circuits there are */
+#define LIMIT_COUNTS_MS 1000u
+/* How often calls beyond their rate are looked at */
+#define LIMIT_CALLS_MS 5u
 /* How long a proxy waits when it got no descriptor */
 #define LIMIT_STARVED_MS 100u
 
@@ -67,7 +69,8 @@
 /* Verdicts kept of a line, and questions about others that are open at once */
 #define LIMIT_LINE_VERDICTS 1024u
 #define LIMIT_LINE_QUESTIONS 128u
-/* How long a question waits for the operator, how long a refusal is kept */
+/* When a question is asked again, when it ends, how long a refusal is kept */
+#define LIMIT_ASK_AGAIN_MS 2000u
 #define LIMIT_QUESTION_MS 30000u
 #define LIMIT_REFUSAL_MS 1000u
 /* How often lines with open questions are looked after */

@@ -26,7 +26,7 @@ _Static_assert(LIMIT_LINE_QUESTIONS < LIMIT_LINE_VERDICTS, "a question always "
  * @chain:   next in the same bucket, or next unused
  * @key:     what it is about
  * @is_open: a question
- * @asked:   the operator has it
+ * @again_ms: when it is asked again; 0: it could not be asked yet
  * @once:    the answer holds for one use
  * @until_ms: when an open question ends, or an answer does; 0: never
  * @answer:  of a question that is not open
@@ -37,8 +37,8 @@ struct verdict {
 	struct verdict *chain;
 	struct verdict_key key;
 	bool is_open;
-	bool asked;
 	bool once;
+	uint64_t again_ms;
 	uint64_t until_ms;
 	struct verdict_answer answer;
 	struct verdict_waiter waiting;
@@ -170,6 +170,15 @@ static struct verdict *open_question(struct verdicts *v,
 	return question;
 }
 
+/* Return: is it on its way? */
+static bool ask(struct verdicts *v, struct verdict *question, uint64_t now_ms)
+{
+	bool asked = v->ask(v, &question->key);
+
+	question->again_ms = asked ? now_ms + LIMIT_ASK_AGAIN_MS : 0;
+	return asked;
+}
+
 /* As many as there may be questions; each finds its answer or asks */
 static void wake_crowd(struct verdicts *v)
 {
@@ -194,6 +203,8 @@ static void settle(struct verdicts *v, struct verdict *question,
 		v->known++;
 	}
 	question->answer = *answer;
+	/* the next call goes there itself; if it does not, things have changed */
+	question->once = question->once || answer->direct;
 	if (!question->answer.error && answer->to.family == SB_FAMILY_NONE)
 		question->answer.to = question->key.remote;
 	question->until_ms = answer->error ? now_ms + LIMIT_REFUSAL_MS : 0;
@@ -265,7 +276,7 @@ void verdicts_wait(struct verdicts *v, const struct verdict_key *key,
 	}
 	if (!question) {
 		question = open_question(v, key, now_ms);
-		question->asked = v->ask(v, key);
+		ask(v, question, now_ms);
 	}
 	list_append(&question->waiting, w);
 }
@@ -304,28 +315,26 @@ void verdicts_withdraw(struct verdicts *v)
 		forget(v, of_age(v->answered.next));
 }
 
-static void ask_unasked(struct verdicts *v)
+static void ask_due(struct verdicts *v, uint64_t now_ms)
 {
 	struct verdict_waiter *at;
 
 	for (at = v->open.next; at != &v->open; at = at->next) {
 		struct verdict *question = of_age(at);
 
-		if (!question->asked)
-			question->asked = v->ask(v, &question->key);
-		/* the rest has no better luck now */
-		if (!question->asked)
+		/* what cannot be asked now: the rest has no better luck */
+		if (now_ms >= question->again_ms && !ask(v, question, now_ms))
 			return;
 	}
 }
 
-void verdicts_ask_again(struct verdicts *v)
+void verdicts_ask_again(struct verdicts *v, uint64_t now_ms)
 {
 	struct verdict_waiter *at;
 
 	for (at = v->open.next; at != &v->open; at = at->next)
-		of_age(at)->asked = false;
-	ask_unasked(v);
+		of_age(at)->again_ms = 0;
+	ask_due(v, now_ms);
 }
 
 void verdicts_sweep(struct verdicts *v, uint64_t now_ms)
@@ -335,7 +344,7 @@ void verdicts_sweep(struct verdicts *v, uint64_t now_ms)
 	while (!list_empty(&v->open) &&
 	       now_ms >= of_age(v->open.next)->until_ms)
 		settle(v, of_age(v->open.next), &overdue, now_ms);
-	ask_unasked(v);
+	ask_due(v, now_ms);
 	wake_crowd(v);
 }
 

@@ -13,7 +13,8 @@
  * allocated once, for each line; it is touched as it is used.
  *
  * A verdict about a bound source, or about binding, holds for one use: it
- * depends on who listens where, which changes.
+ * depends on who listens where, which changes. So does one that says that
+ * another line goes straight there.
  */
 #ifndef SERVICES_COMMON_VERDICTS_H
 #define SERVICES_COMMON_VERDICTS_H
@@ -134,11 +135,12 @@ bool verdicts_answer(struct verdicts *v, const struct ipc_verdict *verdict,
 void verdicts_withdraw(struct verdicts *v);
 
 /* Another operator may be there: all open questions are asked again */
-void verdicts_ask_again(struct verdicts *v);
+void verdicts_ask_again(struct verdicts *v, uint64_t now_ms);
 
 /*
  * Once in LIMIT_VERDICTS_SWEEP_MS while verdicts_busy(): questions that could
- * not be asked are, those that nobody answered end, the crowd moves up.
+ * not be asked are, and those whose answer may have been lost; those that
+ * nobody answers end; the crowd moves up.
  */
 void verdicts_sweep(struct verdicts *v, uint64_t now_ms);
 bool verdicts_busy(const struct verdicts *v);

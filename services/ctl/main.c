@@ -71,7 +71,7 @@ static int show_status(struct ipc_socket *s)
 	printf("%s %s, pid %u, up %lu s, %lu KiB\n", status->service,
 	       status->instance, status->pid, (unsigned long)status->uptime_s,
 	       (unsigned long)status->rss_kib);
-	printf("%u guests, %u circuits\n", status->guests_all,
+	printf("%u guests, %u listeners\n", status->guests_all,
 	       status->circuits_all);
 	for (i = 0; i < status->counters; i++)
 		printf("  %-28s %lu\n", status->counter[i].name,
@@ -111,17 +111,14 @@ static int show_guests(struct ipc_socket *s)
 	return STATUS_GOOD;
 }
 
-static void print_circuit(const struct ipc_circuit_row *c)
+static void print_listener(const struct ipc_circuit_row *c)
 {
-	bool listener = c->local[0];
-
 	printf("%-20s %5u %8u  %-9s %6lu  %s port %u\n", c->name, c->entry,
-	       c->generation, c->kind, (unsigned long)c->age_s,
-	       listener ? c->local : c->remote,
-	       listener ? c->local_port : c->remote_port);
+	       c->generation, c->kind, (unsigned long)c->age_s, c->local,
+	       c->local_port);
 }
 
-static int show_circuits(struct ipc_socket *s)
+static int show_listeners(struct ipc_socket *s)
 {
 	uint32_t shown = 0, i;
 	int err;
@@ -133,7 +130,7 @@ static int show_circuits(struct ipc_socket *s)
 		if (err)
 			return nobody(err);
 		for (i = 0; i < message.status.circuits; i++)
-			print_circuit(&message.status.circuit[i]);
+			print_listener(&message.status.circuit[i]);
 		shown += message.status.circuits;
 	} while (message.status.circuits &&
 		 shown < message.status.circuits_all);
@@ -167,8 +164,7 @@ static int check(struct ipc_socket *s)
 static const struct command commands[] = {
 	{ "status", "the operator's state and counters", show_status },
 	{ "guests", "guests of the configuration, one a line", show_guests },
-	{ "circuits", "circuits and listeners that were ordered",
-	  show_circuits },
+	{ "listeners", "what guests listen on, and where", show_listeners },
 	{ "reload", "read the configuration again", reload },
 	{ "check", "check the configuration, change nothing", check },
 };

@@ -159,7 +159,7 @@ int book_event_add(struct book *b, struct book_service *s,
 /* Once a second: who is away by now, and a sample of the whole */
 void book_age(struct book *b, int64_t now_ms);
 
-/* Does it carry circuits? The operator only knows of those it ordered */
+/* Does it carry circuits? The operator only knows of listeners */
 bool book_service_carries(const struct book_service *s);
 
 /**

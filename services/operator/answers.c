@@ -12,7 +12,6 @@
 
 static const char *const counter_names[OPERATOR_COUNTERS] = {
 	[COUNT_REQUESTS] = "requests",
-	[COUNT_OPENS] = "opens",
 	[COUNT_QUESTIONS] = "questions",
 	[COUNT_ALLOWED] = "allowed",
 	[COUNT_WITHDRAWN] = "withdrawn",
@@ -48,6 +47,15 @@ static const struct guest *running(const struct operator_service *o,
 	return NULL;
 }
 
+/* A call is a request, though the operator never saw it */
+static void add_line(const struct line *l, struct ipc_guest_row *row)
+{
+	row->circuits += l->counts.circuits;
+	row->listeners += l->book.listeners;
+	row->requests += l->counts.calls;
+	row->refused += l->counts.refused;
+}
+
 static void fill_guest(const struct operator_service *o,
 		       const struct config_guest *c, struct ipc_guest_row *row)
 {
@@ -67,11 +75,11 @@ static void fill_guest(const struct operator_service *o,
 		return;
 	row->domain = g->domain;
 	memcpy(row->identity, g->identity, sizeof(row->identity));
-	row->circuits = g->line[OPERATOR_TCP_LINE].book.circuits;
-	row->listeners = g->line[OPERATOR_TCP_LINE].book.listeners;
 	row->requests = g->requests;
 	row->refused = g->refused;
 	row->lies = g->lies;
+	for (i = 0; i < OPERATOR_LINES; i++)
+		add_line(&g->line[i], row);
 }
 
 static void fill_guests(const struct operator_service *o, uint32_t from,
@@ -90,12 +98,11 @@ static void fill_guests(const struct operator_service *o, uint32_t from,
 	}
 }
 
-static void fill_circuit(const struct line *l, const struct book_record *r,
-			 struct ipc_circuit_row *row)
+static void fill_listener(const struct line *l, const struct book_record *r,
+			  struct ipc_circuit_row *row)
 {
 	const struct guest *g = l->guest;
 	uint64_t now = loop_now(&g->op->service.loop);
-	bool listener = r->kind == SB_ENTRY_LISTENER;
 
 	memset(row, 0, sizeof(*row));
 	row->guest = g->domain;
@@ -103,12 +110,10 @@ static void fill_circuit(const struct line *l, const struct book_record *r,
 	row->line = l->number;
 	row->entry = r->entry;
 	row->generation = r->generation;
-	snprintf(row->kind, sizeof(row->kind), "%s",
-		 listener ? "listener" : "stream");
+	snprintf(row->kind, sizeof(row->kind), "listener");
 	snprintf(row->state, sizeof(row->state), "ordered");
-	address_text(&r->address, listener ? row->local : row->remote,
-		     sizeof(row->local));
-	*(listener ? &row->local_port : &row->remote_port) = r->address.port;
+	address_text(&r->address, row->local, sizeof(row->local));
+	row->local_port = r->address.port;
 	row->age_s = (now - r->asked_ms) / 1000;
 }
 
@@ -118,7 +123,7 @@ static void fill_line(const struct line *l, uint32_t *from,
 {
 	const struct book_record *r = book_next(&l->book, 0);
 
-	status->circuits_all += l->book.circuits + l->book.listeners;
+	status->circuits_all += l->book.listeners;
 	for (; r; r = book_next(&l->book, r->entry + 1)) {
 		if (*from) {
 			--*from;
@@ -128,7 +133,7 @@ static void fill_line(const struct line *l, uint32_t *from,
 			status->more = true;
 			return;
 		}
-		fill_circuit(l, r, &status->circuit[status->circuits++]);
+		fill_listener(l, r, &status->circuit[status->circuits++]);
 	}
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * book.c - which circuits and listeners of a line the operator ordered
+ * book.c - which listeners of a line the operator ordered
  */
 #include <stdlib.h>
 #include <string.h>
@@ -19,13 +19,8 @@ struct book_record *book_find(const struct book *b, uint32_t entry)
 	return &chunk->record[entry % BOOK_CHUNK];
 }
 
-static uint32_t *count_of(struct book *b, const struct book_record *record)
-{
-	return record->kind == SB_ENTRY_LISTENER ? &b->listeners : &b->circuits;
-}
-
 struct book_record *book_add(struct book *b, uint32_t entry,
-			     uint32_t generation, enum sb_entry_kind kind)
+			     uint32_t generation)
 {
 	struct book_chunk **chunk;
 	struct book_record *record;
@@ -41,10 +36,9 @@ struct book_record *book_add(struct book *b, uint32_t entry,
 	record = &(*chunk)->record[entry % BOOK_CHUNK];
 	memset(record, 0, sizeof(*record));
 	record->generation = generation;
-	record->kind = (uint8_t)kind;
 	record->entry = entry;
 	record->book = b;
-	++*count_of(b, record);
+	b->listeners++;
 	return record;
 }
 
@@ -52,7 +46,7 @@ void book_remove(struct book *b, struct book_record *record)
 {
 	struct book_chunk **chunk = &b->chunk[record->entry / BOOK_CHUNK];
 
-	--*count_of(b, record);
+	b->listeners--;
 	record->generation = 0;
 	if (--(*chunk)->used)
 		return;

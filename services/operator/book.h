@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * book.h - which circuits and listeners of a line the operator ordered
+ * book.h - which listeners of a line the operator ordered
  *
  * An array over the line's entries, in chunks that exist while something is
  * in them. The owner bounds how many records there are; the table of entries
@@ -21,21 +21,18 @@
 struct book;
 
 /**
- * struct book_record - a circuit or a listener
+ * struct book_record - a listener
  * @generation: 0: nothing here
- * @kind:       enum sb_entry_kind
  * @round:      of the list that last confirmed it, or when it was ordered
  * @asked_ms:   when
- * @address:    where it connects to; where Dom0 listens for a listener
- * @backlog:    of a listener
- * @guest:      port that the guest listens on
+ * @address:    where Dom0 listens
+ * @backlog:    as the guest gave it, clamped
  * @book:       whose it is
  * @entry:      which
  * @next:       listeners with the same hash, see published.h
  */
 struct book_record {
 	uint32_t generation;
-	uint8_t kind;
 	uint32_t round;
 	uint64_t asked_ms;
 	struct sb_address address;
@@ -52,11 +49,9 @@ struct book_chunk {
 
 /**
  * struct book - the records of one line; zero-initialised
- * @circuits:  streams in it
  * @listeners: listeners in it
  */
 struct book {
-	uint32_t circuits;
 	uint32_t listeners;
 	struct book_chunk *chunk[BOOK_CHUNKS];
 };
@@ -65,11 +60,11 @@ struct book {
 struct book_record *book_find(const struct book *b, uint32_t entry);
 
 /*
- * A new record for @entry, which must have none; @kind and @generation are
- * set. Return: the record, or NULL when memory is short.
+ * A new record for @entry, which must have none; @generation is set. Return:
+ * the record, or NULL when memory is short.
  */
 struct book_record *book_add(struct book *b, uint32_t entry,
-			     uint32_t generation, enum sb_entry_kind kind);
+			     uint32_t generation);
 void book_remove(struct book *b, struct book_record *record);
 
 /* The first record at or behind @entry, or NULL */

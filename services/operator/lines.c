@@ -66,9 +66,12 @@ static void begin(struct line *l)
 	/* of another proxy, or of the driver before this one, listed by now */
 	if (l->state != LINE_NONE && (l->proxy != p || !g->trunk.taken_over)) {
 		proxy_detach(l->proxy, g->domain, l->number);
-		line_forget_all(l, true);
+		line_forget_all(l);
 		l->state = LINE_NONE;
 	}
+	/* a list may have come only half */
+	if (!g->trunk.taken_over)
+		line_forget_all(l);
 	l->proxy = p;
 	if (p)
 		line_want(l);
@@ -91,7 +94,7 @@ void lines_end(struct guest *g)
 
 		if (line_usable(l))
 			proxy_detach(l->proxy, g->domain, l->number);
-		line_forget_all(l, true);
+		line_forget_all(l);
 		l->state = LINE_NONE;
 		l->due = false;
 		l->renew = false;
@@ -110,30 +113,36 @@ void line_lose(struct line *l, const char *why)
 	log_guest(&g->limit, LOG_LEVEL_WARNING, g->domain, g->name,
 		  "line %u lost: %s", l->number, why);
 	o->counter[COUNT_LINES_LOST]++;
-	line_forget_all(l, true);
+	line_forget_all(l);
 	l->state = LINE_LOST;
 	guest_send(g, &m);
 	service_event(&o->service, "line-lost", g->name, g->domain, why);
 }
 
+void line_uncount(struct line *l)
+{
+	l->guest->requests += l->counts.calls;
+	l->guest->refused += l->counts.refused;
+	l->counts = (struct ipc_counts){ 0 };
+}
+
 void line_forget(struct line *l, struct book_record *record)
 {
-	if (record->kind == SB_ENTRY_LISTENER)
-		published_remove(&l->guest->op->published, record);
+	published_remove(&l->guest->op->published, record);
 	book_remove(&l->book, record);
 }
 
-void line_forget_all(struct line *l, bool listeners_too)
+void line_forget_all(struct line *l)
 {
 	struct book_record *r = book_next(&l->book, 0);
 
 	while (r) {
 		uint32_t entry = r->entry;
 
-		if (listeners_too || r->kind != SB_ENTRY_LISTENER)
-			line_forget(l, r);
+		line_forget(l, r);
 		r = book_next(&l->book, entry + 1);
 	}
+	line_uncount(l);
 }
 
 /* In the guest's turn, as everything that is due */

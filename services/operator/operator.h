@@ -38,7 +38,6 @@
 
 enum operator_counter {
 	COUNT_REQUESTS,
-	COUNT_OPENS,
 	COUNT_QUESTIONS,
 	COUNT_ALLOWED,
 	COUNT_WITHDRAWN,
@@ -108,7 +107,8 @@ enum line_state {
  * @gref:  valid from READY on
  * @port:  valid from READY on
  * @proxy: that serves it
- * @book:  circuits and listeners ordered
+ * @book:  listeners ordered
+ * @counts: what the proxy said of its connections
  * @due:   the proxy is new: attach and listen have to be ordered again
  * @due_entry: listeners before this entry have been, and the line attached;
  *         0: not even that
@@ -126,6 +126,7 @@ struct line {
 	uint32_t port;
 	struct proxy *proxy;
 	struct book book;
+	struct ipc_counts counts;
 	bool due;
 	uint32_t due_entry;
 	bool renew;
@@ -156,8 +157,8 @@ enum guest_state {
  * @runnable: in the queue of those whose trunk is to be looked at
  * @next_runnable: that queue
  * @masked:   its event channel waits to be unmasked
- * @requests: so far
- * @refused:  so far
+ * @requests: so far, on the trunk and in lines that are gone
+ * @refused:  of them
  * @lies:     so far
  * @trunk_lies: on this trunk
  * @limit:    for its log lines
@@ -241,9 +242,11 @@ static inline bool line_usable(const struct line *l)
 {
 	return l->state == LINE_READY || l->state == LINE_ATTACHED;
 }
-/* Remove one record, or all */
+/* Another process begins to count its connections at 0 */
+void line_uncount(struct line *l);
+/* Remove one record; or all, and the counts */
 void line_forget(struct line *l, struct book_record *record);
-void line_forget_all(struct line *l, bool listeners_too);
+void line_forget_all(struct line *l);
 /* What was said of destinations holds no longer: of one line, of all guests */
 void line_withdraw(struct line *l);
 void lines_withdraw_all(struct operator_service *o);
@@ -303,9 +306,6 @@ void proxies_look(struct operator_service *o);
 int proxy_attach(struct line *l);
 int proxy_detach(struct proxy *p, uint32_t domain, uint32_t line);
 int proxy_send(struct proxy *p, const struct ipc_message *m);
-int proxy_connect(struct line *l, const struct sb_message *m,
-		  const struct sb_address *remote,
-		  const struct sb_address *source);
 int proxy_listen(const struct line *l, const struct book_record *record);
 /* Is it only away for a moment, so that waiting makes sense? */
 bool proxy_may_return(const struct proxy *p);

@@ -4,9 +4,8 @@
  *
  * A proxy says hello on every new connection of the pair. Then it is ordered
  * to attach every line and to listen for every listener in the books, as fast
- * as the pair takes it. Of a new process the streams in the books are struck:
- * they died with the old one. One that we knew, or that the operator before
- * us knew, is asked to list what it has, see reports.c.
+ * as the pair takes it. One that we knew, or that the operator before us knew,
+ * is asked to list what it has, see reports.c.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -84,10 +83,7 @@ int proxy_attach(struct line *l)
 	a->kind = l->kind;
 	a->gref = l->gref;
 	a->port = l->port;
-	/* those that it accepts count there too; the operator sees neither */
-	a->circuits_max = SB_ENTRIES_MAX;
-	if (limits->circuits < SB_ENTRIES_MAX / 2)
-		a->circuits_max = 2 * limits->circuits;
+	a->circuits_max = limits->circuits;
 	a->listeners_max = limits->listeners;
 	a->calls_per_s = limits->requests_per_s;
 	a->calls_burst = limits->request_burst;
@@ -107,21 +103,6 @@ int proxy_detach(struct proxy *p, uint32_t domain, uint32_t line)
 		loop_timer_start(&p->op->service.loop, &p->relist,
 				 LIST_AGAIN_MS);
 	return err;
-}
-
-int proxy_connect(struct line *l, const struct sb_message *request,
-		  const struct sb_address *remote,
-		  const struct sb_address *source)
-{
-	struct ipc_message *m = endpoint_draft(IPC_ORDER_OPEN);
-
-	m->open.guest = l->guest->domain;
-	m->open.line = request->line;
-	m->open.entry = request->entry;
-	m->open.generation = request->generation;
-	m->open.remote = *remote;
-	m->open.source = *source;
-	return proxy_send(l->proxy, m);
 }
 
 int proxy_listen(const struct line *l, const struct book_record *record)
@@ -195,8 +176,7 @@ static int order_due(struct line *line)
 	r = book_next(&line->book, line->due_entry);
 	for (; r && !err; r = book_next(&line->book, r->entry + 1)) {
 		line->due_entry = r->entry;
-		if (r->kind == SB_ENTRY_LISTENER)
-			err = proxy_listen(line, r);
+		err = proxy_listen(line, r);
 	}
 	/* when it is away again, the next hello begins anew */
 	if (err == -EAGAIN)
@@ -242,7 +222,7 @@ static void bring_up_line(struct line *l, bool another)
 	if (!line_usable(l))
 		return;
 	if (another) {
-		line_forget_all(l, false);
+		line_uncount(l);
 		l->state = LINE_READY;
 	}
 	l->due = true;

@@ -13,9 +13,9 @@
 #include "services/operator/introductions.h"
 #include "services/operator/policy.h"
 
+/* How many calls that refuses is the proxy's to count */
 static int refuse(struct guest *g, enum operator_counter counter, int error)
 {
-	g->refused++;
 	g->op->counter[counter]++;
 	return error;
 }
@@ -96,7 +96,6 @@ void question_handle(struct line *l, const struct ipc_question *q)
 
 	memset(v, 0, sizeof(*v));
 	v->question = *q;
-	g->requests++;
 	g->op->counter[COUNT_QUESTIONS]++;
 	if (!makes_sense(q))
 		error = refuse(g, COUNT_REFUSED_MALFORMED, EINVAL);

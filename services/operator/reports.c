@@ -73,7 +73,7 @@ static void take_ended(struct proxy *p, const struct ipc_ended *ended)
 		struct book_record *r =
 			book_find(&l->book, ended->circuit[i].entry);
 
-		/* accepted ones were never in the books */
+		/* of a generation before the one that is booked */
 		if (!r || r->generation != ended->circuit[i].generation)
 			continue;
 		p->op->counter[COUNT_ENDED]++;
@@ -81,21 +81,33 @@ static void take_ended(struct proxy *p, const struct ipc_ended *ended)
 	}
 }
 
-/* Add a circuit that the proxy has, or confirm one. Return: it, or NULL */
+static void take_counts(struct proxy *p, const struct ipc_counts *counts)
+{
+	struct line *l = line_of(p, counts->guest, counts->line);
+
+	if (l)
+		l->counts = *counts;
+}
+
+/* Add a listener that the proxy has, or confirm one. Return: it, or NULL */
 static struct book_record *confirm(struct line *l, uint32_t entry,
-				   uint32_t generation, enum sb_entry_kind kind)
+				   uint32_t generation)
 {
 	struct operator_service *o = l->guest->op;
 	struct book_record *r = book_find(&l->book, entry);
 
-	if (r && (r->generation != generation || r->kind != kind)) {
+	if (r && r->generation != generation) {
 		if (r->round >= l->proxy->round)
 			return NULL; /* ordered since: the list is late */
 		line_forget(l, r);
 		r = NULL;
 	}
+	/* on a trunk that nobody had before us everything else is booked */
+	if (!r && trunk_attached(&l->guest->trunk) &&
+	    !l->guest->trunk.taken_over)
+		return NULL;
 	if (!r) {
-		r = book_add(&l->book, entry, generation, kind);
+		r = book_add(&l->book, entry, generation);
 		if (!r)
 			return NULL;
 		r->asked_ms = loop_now(&o->service.loop);
@@ -171,7 +183,6 @@ static bool is_left_over(const struct line *l)
 static void take_listing(struct proxy *p, const struct ipc_listing *listing)
 {
 	struct line *l = listed_line(p, listing->guest, listing->line);
-	uint32_t i;
 
 	if (!l || strcasecmp(l->guest->identity, listing->identity) != 0) {
 		detach_unknown(p, listing);
@@ -189,15 +200,7 @@ static void take_listing(struct proxy *p, const struct ipc_listing *listing)
 	}
 	if (l->gref != listing->gref || l->port != listing->port)
 		return;
-	for (i = 0; i < listing->count; i++) {
-		const struct ipc_listing_circuit *c = &listing->circuit[i];
-
-		/* listeners were confirmed with their address, before */
-		if (c->kind != SB_ENTRY_LISTENER)
-			confirm(l, c->entry, c->generation, c->kind);
-	}
-	if (!listing->more)
-		strike_unconfirmed(l);
+	strike_unconfirmed(l);
 }
 
 static void take_listening(struct proxy *p, const struct ipc_listen *listen)
@@ -208,7 +211,7 @@ static void take_listening(struct proxy *p, const struct ipc_listen *listen)
 
 	if (!l)
 		return;
-	r = confirm(l, listen->entry, listen->generation, SB_ENTRY_LISTENER);
+	r = confirm(l, listen->entry, listen->generation);
 	if (!r)
 		return;
 	published_remove(published, r);
@@ -225,6 +228,8 @@ void report_handle(struct proxy *p, const struct ipc_message *m)
 		take_failed(p, &m->failed);
 	else if (m->type == IPC_REPORT_ASKED)
 		take_asked(p, &m->question);
+	else if (m->type == IPC_REPORT_COUNTS)
+		take_counts(p, &m->counts);
 	else if (m->type == IPC_REPORT_ENDED)
 		take_ended(p, &m->ended);
 	else if (m->type == IPC_REPORT_LISTING)

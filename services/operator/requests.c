@@ -57,7 +57,7 @@ static bool known_family(const struct sb_address *a)
 	       address_valid(a);
 }
 
-/* What is wrong with the part that OPEN and LISTEN share, or NULL */
+/* What is wrong with a LISTEN, or NULL */
 static const char *wrong_request(const struct sb_message *m)
 {
 	if (m->line != OPERATOR_TCP_LINE)
@@ -66,8 +66,8 @@ static const char *wrong_request(const struct sb_message *m)
 		return "no such entry";
 	if (m->generation < 1 || m->generation > SB_GENERATION_MAX)
 		return "no such generation";
-	if (m->local.family != SB_FAMILY_NONE && !known_family(&m->local))
-		return "a local address of no family";
+	if (!known_family(&m->local))
+		return "a listener without a local address";
 	return NULL;
 }
 
@@ -76,17 +76,16 @@ static const char *wrong_request(const struct sb_message *m)
  * new one, in place of an older generation's whose end was not reported yet.
  */
 static struct book_record *book_request(struct guest *g,
-					const struct sb_message *m,
-					enum sb_entry_kind kind)
+					const struct sb_message *m)
 {
 	struct line *l = &g->line[m->line];
 	struct book_record *r = book_find(&l->book, m->entry);
 
-	if (r && r->kind == kind && r->generation == m->generation)
+	if (r && r->generation == m->generation)
 		return r;
 	if (r)
 		line_forget(l, r);
-	r = book_add(&l->book, m->entry, m->generation, kind);
+	r = book_add(&l->book, m->entry, m->generation);
 	if (r) {
 		r->round = g->op->round;
 		r->asked_ms = loop_now(&g->op->service.loop);
@@ -108,74 +107,20 @@ struct sb_address request_source(const struct guest *g,
 	return source;
 }
 
-/* A record of the other kind makes room for none of this one */
-static bool has_record(const struct line *l, uint32_t entry,
-		       enum sb_entry_kind kind)
-{
-	const struct book_record *r = book_find(&l->book, entry);
-
-	return r && r->kind == kind;
-}
-
-static bool circuits_full(const struct line *l, uint32_t entry)
-{
-	return l->book.circuits >= l->guest->config->limits.circuits &&
-	       !has_record(l, entry, SB_ENTRY_STREAM);
-}
-
+/* A record that is there already needs no room */
 static bool listeners_full(const struct line *l, uint32_t entry)
 {
 	return l->book.listeners >= l->guest->config->limits.listeners &&
-	       !has_record(l, entry, SB_ENTRY_LISTENER);
+	       !book_find(&l->book, entry);
 }
 
-static void log_refusal(struct guest *g, const char *what,
-			const struct sb_address *a)
+static void log_refusal(struct guest *g, const struct sb_address *a)
 {
 	char text[ADDRESS_TEXT_BYTES];
 
 	log_guest(&g->limit, LOG_LEVEL_NOTICE, g->domain, g->name,
-		  "%s %s refused by policy", what,
+		  "listen at %s refused by policy",
 		  address_port_text(a, text, sizeof(text)));
-}
-
-static int handle_open(struct guest *g, const struct sb_message *m)
-{
-	struct operator_service *o = g->op;
-	const char *wrong = wrong_request(m);
-	struct sb_address remote, source;
-	struct book_record *r;
-	int err;
-
-	if (!wrong && !known_family(&m->remote))
-		wrong = "a remote address of no family";
-	if (wrong)
-		return malformed(g, m, wrong);
-	if (!line_usable(&g->line[m->line]))
-		return refuse(g, m, ENETUNREACH, COUNT_REFUSED_AWAY);
-	remote = address_unmap(&m->remote);
-	err = policy_connect(o->config, g->config, &o->host, CONFIG_TCP,
-			     &remote);
-	if (err) {
-		log_refusal(g, "connect to", &remote);
-		return refuse(g, m, (uint32_t)err, COUNT_REFUSED_POLICY);
-	}
-	if (introduction_wanted(g, &remote))
-		return refuse(g, m, EREMCHG, COUNT_REFUSED_AWAY);
-	err = policy_route(o->config, CONFIG_TCP, &remote);
-	if (err)
-		return refuse(g, m, (uint32_t)err, COUNT_REFUSED_POLICY);
-	if (circuits_full(&g->line[m->line], m->entry))
-		return refuse(g, m, ENOBUFS, COUNT_REFUSED_LIMIT);
-	source = request_source(g, &m->local, remote.family);
-	err = proxy_connect(&g->line[m->line], m, &remote, &source);
-	if (err)
-		return err == -EAGAIN ? err : away(g, m);
-	r = book_request(g, m, SB_ENTRY_STREAM);
-	if (r)
-		r->address = remote;
-	o->counter[COUNT_OPENS]++;
-	return 0;
 }
 
 /* bind(port 0): the first port that may be published and is free */
@@ -220,7 +165,7 @@ static int book_listener(struct guest *g, const struct sb_message *m,
 			 const struct sb_address *at)
 {
 	struct operator_service *o = g->op;
-	struct book_record *r = book_request(g, m, SB_ENTRY_LISTENER);
+	struct book_record *r = book_request(g, m);
 	int err;
 
 	if (!r)
@@ -246,22 +191,19 @@ static int handle_listen(struct guest *g, const struct sb_message *m)
 	struct line *l;
 	int err;
 
-	if (!wrong && !known_family(&m->local))
-		wrong = "a listener without a local address";
 	if (wrong)
 		return malformed(g, m, wrong);
 	l = &g->line[m->line];
 	if (!line_usable(l))
 		return refuse(g, m, ENETUNREACH, COUNT_REFUSED_AWAY);
 	r = book_find(&l->book, m->entry);
-	if (r && r->kind == SB_ENTRY_LISTENER &&
-	    r->generation == m->generation) {
+	if (r && r->generation == m->generation) {
 		at = r->address; /* asked for again: the same place */
 		return book_listener(g, m, &at);
 	}
 	err = choose_place(g, m, &at);
 	if (err == EACCES) {
-		log_refusal(g, "listen at", &m->local);
+		log_refusal(g, &m->local);
 		return refuse(g, m, EACCES, COUNT_REFUSED_POLICY);
 	}
 	if (err)
@@ -271,22 +213,23 @@ static int handle_listen(struct guest *g, const struct sb_message *m)
 	return book_listener(g, m, &at);
 }
 
-/* The line that a message names, if it is one to a proxy */
-static struct line *named_line(struct guest *g, const struct sb_message *m)
+/* Is it a line to a proxy, of which something is known? */
+static bool names_line(const struct guest *g, const struct sb_message *m)
 {
-	return m->line < OPERATOR_LINES ? &g->line[m->line] : NULL;
+	return m->line < OPERATOR_LINES && g->line[m->line].state != LINE_NONE;
 }
 
 /* The guest has made the line, or says again that it has */
 static int handle_line_ready(struct guest *g, const struct sb_message *m)
 {
-	struct line *line = named_line(g, m);
+	struct line *line;
 	int err;
 
 	if (introduction_line_ready(g, m))
 		return 0;
-	if (!line || line->state == LINE_NONE || line->state == LINE_LOST)
+	if (!names_line(g, m) || g->line[m->line].state == LINE_LOST)
 		return malformed(g, m, "a line that was not asked for");
+	line = &g->line[m->line];
 	/* it would have to be lost or gone first */
 	if (line_usable(line) &&
 	    (line->gref != m->gref || line->port != m->port))
@@ -302,16 +245,17 @@ static int handle_line_ready(struct guest *g, const struct sb_message *m)
 
 static int handle_line_gone(struct guest *g, const struct sb_message *m)
 {
-	struct line *line = named_line(g, m);
+	struct line *line;
 
 	if (introduction_line_gone(g, m))
 		return 0;
-	if (!line || line->state == LINE_NONE)
+	if (!names_line(g, m))
 		return malformed(g, m, "a line that is not there is gone");
+	line = &g->line[m->line];
 	if (line_usable(line) &&
 	    proxy_detach(line->proxy, g->domain, m->line) == -EAGAIN)
 		return -EAGAIN;
-	line_forget_all(line, true);
+	line_forget_all(line);
 	line->state = LINE_NONE;
 	loop_timer_start(&g->op->service.loop, &line->again, LINE_AGAIN_MS);
 	return 0;
@@ -322,9 +266,6 @@ int request_handle(struct guest *g, const struct sb_message *m)
 	int err;
 
 	switch (m->type) {
-	case SB_MESSAGE_OPEN:
-		err = handle_open(g, m);
-		break;
 	case SB_MESSAGE_LISTEN:
 		err = handle_listen(g, m);
 		break;

@@ -94,8 +94,6 @@ static struct ipc_message *draft_listing(const struct line *l)
 	m->listing.line = l->attach.line;
 	m->listing.gref = l->attach.gref;
 	m->listing.port = l->attach.port;
-	m->listing.count = 0;
-	m->listing.more = false;
 	return m;
 }
 

@@ -3,10 +3,11 @@
  * attach.c - a line is mapped, taken over, and let go
  *
  * Taking over: when the header tells of another process before this one, each
- * entry is looked at once. Connections that the other process held, or was
- * asked for, are lost with it and answered ECONNRESET; circuits posted to a
- * listener wait for the operator's order to listen again; everything else is
- * looked at as if its bell had been rung, for bells may have died with it.
+ * entry is looked at once. Connections that the other process held, or had
+ * begun to make, are lost with it and answered ECONNRESET; circuits posted to
+ * a listener wait for the operator's order to listen again; everything else,
+ * calls that the other process did nothing about too, is looked at as if its
+ * bell had been rung, for bells may have died with it.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -61,7 +62,7 @@ static int bind_line(struct line *l, const char **why)
 	return error;
 }
 
-/* Was this generation asked of the process before us, and not answered? */
+/* Had the process before us a socket for this generation? */
 static bool is_lost(const struct sb_entry *e)
 {
 	uint32_t owner = sb_load(&e->owner), peer = sb_load(&e->peer);
@@ -72,9 +73,7 @@ static bool is_lost(const struct sb_entry *e)
 		return false;
 	if (sb_word_generation(peer) == sb_word_generation(owner))
 		state = sb_word_state(peer);
-	if (state >= SB_PEER_CLOSED)
-		return false;
-	return state == SB_PEER_OPEN || sb_load(&e->listener) == SB_ENTRY_NONE;
+	return state == SB_PEER_TAKEN || state == SB_PEER_OPEN;
 }
 
 static void look_at_all(struct line *l, bool taken_over)
@@ -141,6 +140,7 @@ static void release(struct line *l)
 	unmap_page(l, l->directory);
 	unmap_page(l, l->doorbells);
 	unmap_page(l, l->header);
+	verdicts_fini(&l->verdicts);
 	free(l);
 }
 
@@ -159,6 +159,43 @@ static void add_to_proxy(struct line *l)
 	l->proxy->lines++;
 }
 
+static bool ask(struct verdicts *v, const struct verdict_key *key)
+{
+	struct line *l = loop_owner(v, struct line, verdicts);
+
+	l->proxy->count[PROXY_QUESTIONS]++;
+	return orders_ask(l, key);
+}
+
+static void wake(struct verdict_waiter *w)
+{
+	struct circuit *c = loop_owner(w, struct circuit, question);
+
+	line_look_at(c->line, c->entry);
+}
+
+static int prepare_calls(struct line *l)
+{
+	struct loop *loop = &l->proxy->service.loop;
+
+	l->held_end = &l->held;
+	l->verdicts.ask = ask;
+	l->verdicts.wake = wake;
+	bucket_init(&l->tokens, l->attach.calls_per_s, l->attach.calls_burst,
+		    loop_now(loop));
+	return verdicts_init(&l->verdicts, l->proxy->service.epoch);
+}
+
+/* Another operator, or another configuration */
+static void renew(struct line *l, const struct ipc_attach *order)
+{
+	l->attach = *order;
+	bucket_change(&l->tokens, order->calls_per_s, order->calls_burst);
+	verdicts_withdraw(&l->verdicts);
+	verdicts_ask_again(&l->verdicts, loop_now(&l->proxy->service.loop));
+	l->told = (struct ipc_counts){ 0 };
+}
+
 int line_attach(struct proxy *p, const struct ipc_attach *order,
 		const char **why)
 {
@@ -166,7 +203,7 @@ int line_attach(struct proxy *p, const struct ipc_attach *order,
 	int error;
 
 	if (l && is_same(l, order)) {
-		l->attach = *order;
+		renew(l, order);
 		return 0;
 	}
 	if (l)
@@ -178,7 +215,9 @@ int line_attach(struct proxy *p, const struct ipc_attach *order,
 	l->proxy = p;
 	l->attach = *order;
 	l->channel = -1;
-	error = map_line(l, why);
+	error = prepare_calls(l);
+	if (!error)
+		error = map_line(l, why);
 	if (!error)
 		error = bind_line(l, why);
 	if (error) {

@@ -9,11 +9,12 @@
  * Idle, by the state in the word:
  *	FREE		nothing
  *	READY		map ahead of use
- *	OFFERED		posted to a listener: queue it; otherwise an order comes
+ *	OFFERED		posted to a listener: queue it; a call: make it; a
+ *			listener: an order comes
  *	CLOSED		answer CLOSED, whatever generation it names
  *	REVOKED		unmap, answer UNMAPPED
  * Active, the same generation:
- *	OFFERED		go on: connect, accept, move bytes
+ *	OFFERED		go on: call, connect, accept, move bytes
  *	CLOSED		end it; with RESET, reset the connection
  *	REVOKED		end it and unmap
  *	anything else, or another generation: a lie
@@ -36,6 +37,7 @@ void circuit_begin(struct circuit *c, uint32_t generation,
 	c->hung_up = false;
 	c->out_done = false;
 	c->in_done = false;
+	c->left = false;
 	c->error = 0;
 	c->last_in = 0;
 	/* another number than the one in the entry: to be applied */
@@ -47,16 +49,21 @@ void circuit_begin(struct circuit *c, uint32_t generation,
 	c->sent = 0;
 	c->received = 0;
 	c->since_ms = loop_now(&c->line->proxy->service.loop);
+	c->called = phase == CIRCUIT_CALLING;
 	c->line->circuits++;
-	if (phase == CIRCUIT_LISTENING)
-		c->line->listeners++;
+	c->line->called += c->called;
+	c->line->listeners += phase == CIRCUIT_LISTENING;
+	c->line->posted += phase == CIRCUIT_POSTED;
 }
 
 static void store_word(struct circuit *c, uint32_t word)
 {
 	c->word = word;
 	sb_store_full(&c->shared->peer, word);
-	line_ring(c->line, c->entry);
+	if (c->left)
+		line_ring_later(c->line, c->entry);
+	else
+		line_ring(c->line, c->entry);
 }
 
 void circuit_publish(struct circuit *c, uint32_t flags_and_state)
@@ -125,32 +132,38 @@ void circuit_report_ended(struct circuit *c, uint32_t generation)
 	struct line *l = c->line;
 
 	c->ended_generation = generation;
-	/* another guest may be waiting for a listener's port */
-	l->ended_now = l->ended_now || c->phase == CIRCUIT_LISTENING;
 	if (c->told_ended)
 		return;
 	c->told_ended = true;
 	c->next_ended = l->ended;
 	l->ended = c;
-	l->endings++;
 	proxy_queue(l->proxy, l);
+}
+
+/* Out of what it waited in or for */
+static void leave_phase(struct circuit *c, enum circuit_phase phase)
+{
+	struct line *l = c->line;
+
+	c->phase = CIRCUIT_IDLE;
+	l->circuits--;
+	l->called -= c->called;
+	if (phase == CIRCUIT_CALLING) {
+		call_forget(c);
+	} else if (phase == CIRCUIT_POSTED) {
+		l->posted--;
+		listen_unpost(c);
+	} else if (phase == CIRCUIT_LISTENING) {
+		l->listeners--;
+		circuit_report_ended(c, c->generation);
+		listen_end_posted(c);
+	}
 }
 
 void circuit_end(struct circuit *c, uint32_t error, uint32_t flags)
 {
-	enum circuit_phase phase = c->phase;
-
 	close_socket(c, flags);
-	if (phase == CIRCUIT_POSTED)
-		listen_unpost(c);
-	else
-		circuit_report_ended(c, c->generation);
-	c->phase = CIRCUIT_IDLE;
-	c->line->circuits--;
-	if (phase == CIRCUIT_LISTENING) {
-		c->line->listeners--;
-		listen_end_posted(c);
-	}
+	leave_phase(c, c->phase);
 	c->line->proxy->count[PROXY_ENDED]++;
 	sb_store(&c->shared->error, error);
 	circuit_publish(c, flags | SB_PEER_CLOSED);
@@ -165,6 +178,7 @@ void circuit_end_liar(struct circuit *c, const char *what)
 void circuit_refuse(struct circuit *c, uint32_t generation, uint32_t error)
 {
 	c->generation = generation;
+	c->left = false;
 	c->line->refused++;
 	sb_store(&c->shared->error, error);
 	store_word(c, sb_word(generation, SB_PEER_CLOSED));
@@ -177,8 +191,8 @@ static bool is_over(const struct circuit *c, uint32_t generation)
 	       sb_word_state(c->word) >= SB_PEER_CLOSED;
 }
 
-/* Does the guest's word agree with an order? Answer it when not */
-static bool is_offered(struct circuit *c, uint32_t generation, uint32_t kind)
+/* Does the guest's word agree with the order to listen? Answer it when not */
+static bool is_offered(struct circuit *c, uint32_t generation)
 {
 	uint32_t owner = sb_load(&c->shared->owner);
 	uint32_t error = 0;
@@ -186,7 +200,8 @@ static bool is_offered(struct circuit *c, uint32_t generation, uint32_t kind)
 	if (sb_word_generation(owner) != generation)
 		return false;
 	if (sb_word_state(owner) == SB_OWNER_OFFERED) {
-		if (__atomic_load_n(&c->shared->kind, __ATOMIC_ACQUIRE) == kind)
+		if (__atomic_load_n(&c->shared->kind, __ATOMIC_ACQUIRE) ==
+		    SB_ENTRY_LISTENER)
 			return true;
 		line_lie(c->line, "an order for an entry of another kind",
 			 c->entry);
@@ -197,24 +212,24 @@ static bool is_offered(struct circuit *c, uint32_t generation, uint32_t kind)
 }
 
 struct circuit *circuit_take_order(struct line *l, uint32_t entry,
-				   uint32_t generation, uint32_t kind)
+				   uint32_t generation)
 {
 	struct circuit *c = line_circuit_make(l, entry);
 
-	l->opens++;
+	l->listens++;
 	if (!c) {
 		line_lie(l, "an order for an entry that is not there", entry);
 		return NULL;
 	}
 	if (circuit_active(c) && c->generation == generation) {
-		if (c->phase == CIRCUIT_POSTED)
+		if (c->phase != CIRCUIT_LISTENING)
 			circuit_report_ended(c, generation);
 		return NULL;
 	}
 	if (circuit_active(c))
 		circuit_end_liar(c, "a new generation before the old one's "
 				    "end");
-	if (!is_over(c, generation) && is_offered(c, generation, kind))
+	if (!is_over(c, generation) && is_offered(c, generation))
 		return c;
 	circuit_report_ended(c, generation);
 	return NULL;
@@ -233,6 +248,7 @@ static void answer_closed(struct line *l, uint32_t entry, uint32_t generation)
 	if (!c || is_over(c, generation))
 		return;
 	c->generation = generation;
+	c->left = false;
 	sb_store(&c->shared->error, 0);
 	store_word(c, sb_word(generation, SB_PEER_CLOSED));
 }
@@ -245,6 +261,7 @@ static void answer_revoked(struct line *l, uint32_t entry, uint32_t generation)
 		return;
 	circuit_unmap(c);
 	c->generation = generation;
+	c->left = false;
 	store_word(c, sb_word(generation, SB_PEER_UNMAPPED));
 	if (!c->told_ended)
 		line_circuit_free(c);
@@ -254,26 +271,47 @@ static void map_ahead(struct line *l, uint32_t entry)
 {
 	struct circuit *c;
 
-	if (l->mapped >= l->attach.circuits_max)
+	if (l->mapped >= line_mapped_max(l))
 		return;
 	c = line_circuit_make(l, entry);
 	if (c && !c->pages && circuit_map(c) == 0)
 		l->useful = true;
 }
 
+/* By the process before us; its bell may have died with it */
+static bool is_answered(const struct sb_entry *e, uint32_t generation)
+{
+	uint32_t peer = sb_load(&e->peer);
+
+	return sb_word_generation(peer) == generation &&
+	       sb_word_state(peer) >= SB_PEER_CLOSED;
+}
+
 static void look_at_offer(struct line *l, uint32_t entry, uint32_t generation)
 {
 	struct sb_entry *e = line_entry(l, entry);
+	uint8_t kind = __atomic_load_n(&e->kind, __ATOMIC_ACQUIRE);
 	uint32_t listener = sb_load(&e->listener);
 	struct circuit *c;
 
-	if (__atomic_load_n(&e->kind, __ATOMIC_ACQUIRE) != SB_ENTRY_STREAM ||
-	    listener == SB_ENTRY_NONE ||
+	if (kind == SB_ENTRY_LISTENER ||
 	    is_over(line_circuit(l, entry), generation))
 		return;
+	if (is_answered(e, generation)) {
+		line_ring(l, entry);
+		return;
+	}
 	c = line_circuit_make(l, entry);
-	if (c)
+	if (!c)
+		return;
+	if (kind != SB_ENTRY_STREAM) {
+		line_lie(l, "an entry of no kind that is known here", entry);
+		circuit_refuse(c, generation, EINVAL);
+	} else if (listener == SB_ENTRY_NONE) {
+		call_begin(c, generation);
+	} else {
 		listen_post(c, generation, listener);
+	}
 }
 
 static void look_at_idle(struct line *l, uint32_t entry)
@@ -310,6 +348,9 @@ static void look_at_idle(struct line *l, uint32_t entry)
 static void go_on(struct circuit *c, uint32_t owner)
 {
 	switch (c->phase) {
+	case CIRCUIT_CALLING:
+		call_look(c);
+		break;
 	case CIRCUIT_CONNECTING:
 		connect_look(c);
 		break;
@@ -394,7 +435,7 @@ static int map_pages(struct circuit *c)
 
 	if (order > SB_ORDER_MAX)
 		return -EINVAL;
-	if (l->mapped >= l->attach.circuits_max + LIMIT_LINE_MAPPED_SPARE)
+	if (l->mapped >= line_mapped_max(l) + LIMIT_LINE_MAPPED_SPARE)
 		return -ENOBUFS;
 	error = read_grants(c, SB_CIRCUIT_PAGES(order), gref);
 	if (error)

@@ -6,9 +6,9 @@
  * its pages back. It is idle between generations, with its pages mapped: so
  * the next connection costs no hypercall.
  *
- *	IDLE --open order--> CONNECTING --> OPEN --> IDLE (CLOSED is written)
- *	  |---bell, posted--> POSTED ------> OPEN
- *	  +---listen order--> LISTENING ------------> IDLE
+ *	IDLE --bell, a call--> CALLING --> CONNECTING --> OPEN --> IDLE
+ *	  |---bell, posted---> POSTED ------------------> OPEN      (CLOSED
+ *	  +---listen order---> LISTENING -----------------> IDLE  is written)
  *
  * What the guest's word allows in each phase is in circuit_look().
  */
@@ -20,6 +20,7 @@
 
 enum circuit_phase {
 	CIRCUIT_IDLE,
+	CIRCUIT_CALLING,
 	CIRCUIT_CONNECTING,
 	CIRCUIT_POSTED,
 	CIRCUIT_OPEN,
@@ -45,6 +46,8 @@ enum circuit_phase {
  * @out_done:   nothing more goes to the socket: shut, or it cannot send
  * @in_done:    nothing more comes from the socket
  * @told_ended: on the line's list of ends to be reported
+ * @called:     this generation was begun by a call
+ * @left:       the program has closed it: nobody waits for its bells
  * @error:      errno that a send met, to be told when reading has ended
  * @options_seq: as applied
  * @info_seq:   as answered
@@ -53,9 +56,10 @@ enum circuit_phase {
  * @tx:         ring from the guest
  * @rx:         ring to the guest
  * @options:    as applied
- * @local:      of the socket
- * @remote:     of the socket
- * @next:       queue of a listener, or line.waiting
+ * @local:      of the socket; CALLING: what the guest bound, or family none
+ * @remote:     of the socket; CALLING: what the guest called
+ * @question:   CALLING: waits for the operator's answer
+ * @next:       queue of a listener, line.waiting, or line.held
  * @back:       the pointer that points here, or NULL
  * @posted:     LISTENING: circuits for the next connections
  * @posted_end: where the next one is appended
@@ -83,6 +87,8 @@ struct circuit {
 	bool out_done;
 	bool in_done;
 	bool told_ended;
+	bool called;
+	bool left;
 	int error;
 	uint32_t options_seq;
 	uint32_t info_seq;
@@ -93,6 +99,7 @@ struct circuit {
 	struct sb_options options;
 	struct sb_address local;
 	struct sb_address remote;
+	struct verdict_waiter question;
 	struct circuit *next;
 	struct circuit **back;
 	struct circuit *posted;
@@ -137,8 +144,7 @@ int circuit_watch(struct circuit *c, int fd, uint32_t events);
 /* The socket can take no more: look again when it can */
 void circuit_blocked(struct circuit *c);
 /**
- * circuit_take_order() - an order of the operator about an entry
- * @kind: enum sb_entry_kind that it must have
+ * circuit_take_order() - the operator orders to listen for an entry
  *
  * An order repeated, or one that comes too late, changes nothing and is
  * answered with an end where there is one.
@@ -146,7 +152,7 @@ void circuit_blocked(struct circuit *c);
  * Return: the circuit, idle, with the generation offered; or NULL.
  */
 struct circuit *circuit_take_order(struct line *l, uint32_t entry,
-				   uint32_t generation, uint32_t kind);
+				   uint32_t generation);
 /* TAKEN, without a bell: nobody waits for that */
 void circuit_take(struct circuit *c);
 /* OPEN: local and remote are known */
@@ -161,13 +167,23 @@ void circuit_publish(struct circuit *c, uint32_t flags_and_state);
 void circuit_end(struct circuit *c, uint32_t error, uint32_t flags);
 /* The same for a guest that lied */
 void circuit_end_liar(struct circuit *c, const char *what);
-/* Answer an order about a generation that never began: CLOSED and @error */
+/* Answer for a generation that never began: CLOSED and @error */
 void circuit_refuse(struct circuit *c, uint32_t generation, uint32_t error);
-/* The operator is to be told of the end of this generation */
+/* The operator is to be told of the end of this listener's generation */
 void circuit_report_ended(struct circuit *c, uint32_t generation);
 
-/* connect.c: the order, and a connection that has made progress */
-void connect_order(struct line *l, const struct ipc_open *order);
+/* call.c: the guest's word offers a circuit to nobody: it calls */
+void call_begin(struct circuit *c, uint32_t generation);
+/* There may be a token, or an answer */
+void call_look(struct circuit *c);
+/* It waits for neither any more */
+void call_forget(struct circuit *c);
+/* Calls of a line wait for tokens: those for which there are some go on */
+void call_release_held(struct line *l);
+
+/* connect.c: connect a call to @to, and one that has made progress */
+void connect_start(struct circuit *c, const struct sb_address *to,
+		   const struct sb_address *from);
 void connect_look(struct circuit *c);
 
 /* listen.c */

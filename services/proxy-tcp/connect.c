@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * connect.c - the operator's order to connect a circuit
+ * connect.c - a circuit is connected to where the operator said
  *
- * Where to is in the order and never read from the guest, who may have
- * changed its mind since the operator looked. Nothing waits: a connection that
- * takes its time costs its socket and nothing else.
+ * Nothing waits: a connection that takes its time costs its socket and nothing
+ * else.
  *
  * System calls: socket, setsockopt, bind, connect, getsockopt, getsockname,
  * epoll_ctl, close.
@@ -76,33 +75,46 @@ void connect_look(struct circuit *c)
 		connected(c);
 }
 
-/* Return: 0 when connected, 1 when that takes time, or -errno */
-static int start(struct circuit *c, int fd, const struct ipc_open *order)
+/*
+ * Return: 0 when connected, 1 when that takes time, or -errno. To an address
+ * of this very machine it takes none, but the first call does not say so.
+ */
+static int dial(int fd, const struct sb_address *to)
 {
 	struct sockaddr_storage sa;
-	socklen_t length = address_to_sockaddr(&order->remote, &sa);
-	uint32_t events = EPOLLIN | EPOLLRDHUP;
-	int error;
+	socklen_t length = address_to_sockaddr(to, &sa);
 
-	options_apply(c, fd);
-	error = bind_source(fd, &order->source);
-	if (error)
-		return error;
-	if (connect(fd, (struct sockaddr *)&sa, length) < 0) {
-		if (errno != EINPROGRESS)
-			return -errno;
-		events |= EPOLLOUT;
-	}
-	/* what has happened already is told all the same */
-	if (circuit_watch(c, fd, events) < 0)
-		return -ENOBUFS;
-	return events & EPOLLOUT ? 1 : 0;
+	if (connect(fd, (struct sockaddr *)&sa, length) == 0)
+		return 0;
+	if (errno != EINPROGRESS)
+		return -errno;
+	if (connect(fd, (struct sockaddr *)&sa, length) == 0)
+		return 0;
+	return errno == EALREADY ? 1 : -errno;
 }
 
-static int open_socket(struct circuit *c, const struct ipc_open *order)
+/* The same */
+static int start(struct circuit *c, int fd, const struct sb_address *from)
 {
-	int family =
-		order->remote.family == SB_FAMILY_IPV6 ? AF_INET6 : AF_INET;
+	uint32_t events = EPOLLIN | EPOLLRDHUP;
+	int error, result;
+
+	options_apply(c, fd);
+	error = bind_source(fd, from);
+	if (error)
+		return error;
+	result = dial(fd, &c->remote);
+	if (result < 0)
+		return result;
+	if (result)
+		events |= EPOLLOUT;
+	/* what has happened already is told all the same */
+	return circuit_watch(c, fd, events) < 0 ? -ENOBUFS : result;
+}
+
+static int open_socket(struct circuit *c, const struct sb_address *from)
+{
+	int family = c->remote.family == SB_FAMILY_IPV6 ? AF_INET6 : AF_INET;
 	int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	int result;
 
@@ -110,35 +122,21 @@ static int open_socket(struct circuit *c, const struct ipc_open *order)
 		c->line->proxy->count[PROXY_NO_DESCRIPTOR]++;
 		return -ENOBUFS;
 	}
-	result = start(c, fd, order);
+	result = start(c, fd, from);
 	if (result < 0)
 		close(fd);
 	return result;
 }
 
-static int begin(struct circuit *c, const struct ipc_open *order)
+void connect_start(struct circuit *c, const struct sb_address *to,
+		   const struct sb_address *from)
 {
-	struct line *l = c->line;
-	int error;
-
-	circuit_begin(c, order->generation, CIRCUIT_CONNECTING);
-	c->remote = order->remote;
-	if (l->circuits > l->attach.circuits_max)
-		return -ENOBUFS;
-	error = circuit_map(c);
-	return error ? error : open_socket(c, order);
-}
-
-void connect_order(struct line *l, const struct ipc_open *order)
-{
-	struct circuit *c = circuit_take_order(
-		l, order->entry, order->generation, SB_ENTRY_STREAM);
 	int result;
 
-	if (!c)
-		return;
-	l->proxy->count[PROXY_OPENS]++;
-	result = begin(c, order);
+	c->phase = CIRCUIT_CONNECTING;
+	c->remote = *to;
+	c->local = (struct sb_address){ 0 };
+	result = open_socket(c, from);
 	if (result < 0)
 		failed(c, -result);
 	else if (result == 0)

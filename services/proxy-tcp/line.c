@@ -37,6 +37,24 @@ void line_ring(struct line *l, uint32_t entry)
 	proxy_queue(l->proxy, l);
 }
 
+void line_ring_later(struct line *l, uint32_t entry)
+{
+	if (l->laters == LINE_LATER_MAX)
+		line_ring_now(l);
+	l->later[l->laters++] = entry;
+}
+
+void line_ring_now(struct line *l)
+{
+	if (!l->laters)
+		return;
+	l->notify = true;
+	proxy_queue(l->proxy, l);
+	for (uint32_t i = 0; i < l->laters; i++)
+		sb_bells_ring(&l->theirs, l->later[i]);
+	l->laters = 0;
+}
+
 /* Bells become entries to look at */
 static void take_bells(struct line *l)
 {
@@ -89,27 +107,18 @@ static unsigned int look_at_word(struct line *l, uint32_t word)
 
 static void send_event(struct line *l)
 {
+	line_ring_now(l);
 	l->notify = false;
 	l->proxy->count[PROXY_NOTIFICATIONS]++;
 	hypervisor_notify(l->proxy->port, l->channel);
 }
 
-/*
- * A message costs the operator and us as much as a whole connection does: ends
- * wait a moment for others to go with them. Return: there is more to report.
- */
+/* Return: there is more to report */
 static bool report_ended(struct line *l)
 {
-	struct proxy *p = l->proxy;
-
-	if (l->ended_now || l->endings >= IPC_CIRCUITS_MAX) {
-		if (orders_report_ended(p, l))
-			return l->ended_now;
-		proxy_starve(p);
-		return false;
-	}
-	if (!loop_timer_running(&p->report))
-		loop_timer_start(&p->service.loop, &p->report, LIMIT_ENDED_MS);
+	if (orders_report_ended(l->proxy, l))
+		return l->ended;
+	proxy_starve(l->proxy);
 	return false;
 }
 

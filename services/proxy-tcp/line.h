@@ -9,10 +9,14 @@
 #define PROXY_TCP_LINE_H
 
 #include "protocol/doorbell.h"
+#include "services/common/bucket.h"
 #include "services/common/log.h"
+#include "services/common/verdicts.h"
 #include "services/proxy-tcp/proxy.h"
 
 #define LINE_DUE_WORDS (SB_DOORBELL_WORDS / 64)
+/* Bells that wait for an event that is sent anyway */
+#define LINE_LATER_MAX 64u
 
 /**
  * struct line_page - a mapped page of the table
@@ -41,6 +45,8 @@ struct line_page {
  * @armed:     the guest sends events for its bells
  * @throttled: waits for the proxy's timer to be unmasked
  * @notify:    an event is to be sent at the end of the turn
+ * @later:     entries whose bells go with the next event
+ * @laters:    how many
  * @useful:    something came of this turn
  * @useless:   events in a row of which nothing came
  * @due:       entries to be looked at
@@ -48,15 +54,21 @@ struct line_page {
  * @cursor:    word of @due to go on with
  * @page:      table pages mapped so far
  * @waiting:   posted circuits whose listener is not known yet
- * @ended:     circuits whose end the operator has not been told
- * @endings:   how many
- * @ended_now: it is to be told without delay
+ * @ended:     listeners whose end the operator has not been told
+ * @verdicts:  what it said about destinations
+ * @tokens:    for calls
+ * @held:      circuits whose call waits for a token
+ * @held_end:  where the next one is appended
  * @circuits:  in use, listeners and posted ones too
+ * @called:    of them, those that the guest called
  * @listeners: of them
+ * @posted:    of them, those that wait for a connection
  * @mapped:    circuits whose pages are mapped
  * @lies:      so far
- * @opens:     orders to connect or listen so far
- * @refused:   of them
+ * @calls:     so far
+ * @listens:   orders to listen so far
+ * @refused:   of both
+ * @told:      the counts that the operator knows
  * @limit:     of the log
  */
 struct line {
@@ -75,6 +87,8 @@ struct line {
 	bool armed;
 	bool throttled;
 	bool notify;
+	uint16_t later[LINE_LATER_MAX];
+	uint32_t laters;
 	bool useful;
 	uint32_t useless;
 	uint64_t due[SB_DOORBELL_WORDS];
@@ -83,14 +97,20 @@ struct line {
 	struct line_page *page[SB_TABLE_PAGES_MAX];
 	struct circuit *waiting;
 	struct circuit *ended;
-	uint32_t endings;
-	bool ended_now;
+	struct verdicts verdicts;
+	struct bucket tokens;
+	struct circuit *held;
+	struct circuit **held_end;
 	uint32_t circuits;
+	uint32_t called;
 	uint32_t listeners;
+	uint32_t posted;
 	uint32_t mapped;
 	uint64_t lies;
-	uint64_t opens;
+	uint64_t calls;
+	uint64_t listens;
 	uint64_t refused;
+	struct ipc_counts told;
 	struct log_limit limit;
 };
 
@@ -131,6 +151,23 @@ void line_for_each(const struct line *l,
 
 /* Ring the guest's bell */
 void line_ring(struct line *l, uint32_t entry);
+/*
+ * The same when nobody waits for it: the bell goes with the line's next event,
+ * or with an event of its own within LIMIT_COUNTS_MS.
+ */
+void line_ring_later(struct line *l, uint32_t entry);
+/* Send an event for those */
+void line_ring_now(struct line *l);
+/* May there be one more that is no call? */
+static inline bool line_has_room(const struct line *l)
+{
+	return l->circuits - l->called <= l->attach.circuits_max;
+}
+/* Circuits that may be mapped at once */
+static inline uint32_t line_mapped_max(const struct line *l)
+{
+	return 2 * l->attach.circuits_max;
+}
 /* Count and log something that an honest guest does not do */
 void line_lie(struct line *l, const char *what, uint32_t entry);
 

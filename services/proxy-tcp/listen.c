@@ -81,8 +81,7 @@ void listen_post(struct circuit *c, uint32_t generation, uint32_t listener)
 	circuit_begin(c, generation, CIRCUIT_POSTED);
 	c->posted_to = listener;
 	c->back = NULL;
-	error = l->circuits > l->attach.circuits_max ? -ENOBUFS
-						     : circuit_map(c);
+	error = line_has_room(l) ? circuit_map(c) : -ENOBUFS;
 	if (error) {
 		circuit_end(c, -error, 0);
 		return;
@@ -139,6 +138,7 @@ static void accepted(struct circuit *c, int fd, const struct circuit *listener,
 	socklen_t length = sizeof(sa);
 
 	listen_unpost(c);
+	c->line->posted--;
 	address_from_sockaddr(&c->remote, (const struct sockaddr *)from);
 	c->local = listener->local;
 	if (getsockname(fd, (struct sockaddr *)&sa, &length) == 0)
@@ -229,8 +229,7 @@ static int begin(struct circuit *c, const struct ipc_listen *order)
 	c->local = order->local;
 	c->posted = NULL;
 	c->posted_end = &c->posted;
-	if (l->circuits > l->attach.circuits_max ||
-	    l->listeners > l->attach.listeners_max)
+	if (!line_has_room(l) || l->listeners > l->attach.listeners_max)
 		return -ENOBUFS;
 	fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0) {
@@ -245,8 +244,8 @@ static int begin(struct circuit *c, const struct ipc_listen *order)
 
 void listen_order(struct line *l, const struct ipc_listen *order)
 {
-	struct circuit *c = circuit_take_order(
-		l, order->entry, order->generation, SB_ENTRY_LISTENER);
+	struct circuit *c =
+		circuit_take_order(l, order->entry, order->generation);
 	int error;
 
 	if (!c)

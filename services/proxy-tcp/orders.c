@@ -84,29 +84,17 @@ static void detach(struct proxy *p, const struct ipc_line *order)
 	line_detach(l);
 }
 
-/* An order for a line that is not attached, or no more, has ended before */
-static void report_no_line(struct proxy *p, uint32_t guest, uint32_t line,
-			   uint32_t entry, uint32_t generation)
+/* For a line that is not attached, or no more: it has ended before */
+static void report_no_line(struct proxy *p, const struct ipc_listen *order)
 {
 	struct ipc_message *m = endpoint_draft(IPC_REPORT_ENDED);
 
-	m->ended.guest = guest;
-	m->ended.line = line;
+	m->ended.guest = order->guest;
+	m->ended.line = order->line;
 	m->ended.count = 1;
-	m->ended.circuit[0].entry = entry;
-	m->ended.circuit[0].generation = generation;
+	m->ended.circuit[0].entry = order->entry;
+	m->ended.circuit[0].generation = order->generation;
 	report(p, m);
-}
-
-static void open_circuit(struct proxy *p, const struct ipc_open *order)
-{
-	struct line *l = proxy_line_find(p, order->guest, order->line);
-
-	if (l)
-		connect_order(l, order);
-	else
-		report_no_line(p, order->guest, order->line, order->entry,
-			       order->generation);
 }
 
 static void open_listener(struct proxy *p, const struct ipc_listen *order)
@@ -116,8 +104,25 @@ static void open_listener(struct proxy *p, const struct ipc_listen *order)
 	if (l)
 		listen_order(l, order);
 	else
-		report_no_line(p, order->guest, order->line, order->entry,
-			       order->generation);
+		report_no_line(p, order);
+}
+
+static void take_verdict(struct proxy *p, const struct ipc_verdict *verdict)
+{
+	struct line *l = proxy_line_find(p, verdict->question.guest,
+					 verdict->question.line);
+
+	if (!l ||
+	    !verdicts_answer(&l->verdicts, verdict, loop_now(&p->service.loop)))
+		p->count[PROXY_STRAY_VERDICTS]++;
+}
+
+static void withdraw(struct proxy *p, const struct ipc_line *order)
+{
+	struct line *l = proxy_line_find(p, order->guest, order->line);
+
+	if (l)
+		verdicts_withdraw(&l->verdicts);
 }
 
 static void list_listener(struct circuit *c, void *argument)
@@ -136,7 +141,7 @@ static void list_listener(struct circuit *c, void *argument)
 	report(c->line->proxy, m);
 }
 
-static struct ipc_message *draft_listing(const struct line *l)
+static void list_line(const struct line *l)
 {
 	struct ipc_message *m = endpoint_draft(IPC_REPORT_LISTING);
 
@@ -146,45 +151,17 @@ static struct ipc_message *draft_listing(const struct line *l)
 	m->listing.line = l->attach.line;
 	m->listing.gref = l->attach.gref;
 	m->listing.port = l->attach.port;
-	m->listing.count = 0;
-	m->listing.more = false;
-	return m;
-}
-
-static void list_circuit(struct circuit *c, void *argument)
-{
-	struct ipc_listing *listing = argument;
-	struct ipc_listing_circuit *row;
-
-	if (!circuit_active(c) || c->phase == CIRCUIT_POSTED)
-		return;
-	if (listing->count == IPC_CIRCUITS_MAX) {
-		struct ipc_message *m =
-			loop_owner(listing, struct ipc_message, listing);
-
-		listing->more = true;
-		report(c->line->proxy, m);
-		listing->more = false;
-		listing->count = 0;
-	}
-	row = &listing->circuit[listing->count++];
-	row->entry = c->entry;
-	row->generation = c->generation;
-	row->kind = c->phase == CIRCUIT_LISTENING ? SB_ENTRY_LISTENER
-						  : SB_ENTRY_STREAM;
+	report(l->proxy, m);
 }
 
 static void list(struct proxy *p)
 {
-	struct ipc_message *m;
 	struct line *l;
 
 	for (unsigned int i = 0; i < PROXY_BUCKETS; i++) {
 		for (l = p->line[i]; l; l = l->chain) {
 			line_for_each(l, list_listener, NULL);
-			m = draft_listing(l);
-			line_for_each(l, list_circuit, &m->listing);
-			report(p, m);
+			list_line(l);
 		}
 	}
 }
@@ -200,14 +177,17 @@ static void take_order(struct endpoint *e, const struct ipc_message *m)
 	case IPC_ORDER_DETACH:
 		detach(p, &m->line);
 		break;
-	case IPC_ORDER_OPEN:
-		open_circuit(p, &m->open);
-		break;
 	case IPC_ORDER_LISTEN:
 		open_listener(p, &m->listen);
 		break;
 	case IPC_ORDER_LIST:
 		list(p);
+		break;
+	case IPC_ORDER_VERDICT:
+		take_verdict(p, &m->verdict);
+		break;
+	case IPC_ORDER_WITHDRAW:
+		withdraw(p, &m->line);
 		break;
 	default:
 		break;
@@ -233,12 +213,39 @@ bool orders_report_ended(struct proxy *p, struct line *l)
 	while (l->ended != c) {
 		l->ended->told_ended = false;
 		l->ended = l->ended->next_ended;
-		l->endings--;
 	}
-	l->ended_now = c;
-	if (c)
-		proxy_queue(p, l);
 	return true;
+}
+
+bool orders_ask(const struct line *l, const struct verdict_key *key)
+{
+	struct ipc_message *m = endpoint_draft(IPC_REPORT_ASKED);
+
+	m->question.guest = l->attach.guest;
+	m->question.line = l->attach.line;
+	m->question.kind = key->kind;
+	m->question.remote = key->remote;
+	m->question.source = key->source;
+	return endpoint_send(&l->proxy->operator, m) == 0;
+}
+
+void orders_report_counts(struct line *l)
+{
+	struct ipc_message *m = endpoint_draft(IPC_REPORT_COUNTS);
+
+	m->counts = (struct ipc_counts){
+		.guest = l->attach.guest,
+		.line = l->attach.line,
+		.circuits = l->circuits - l->listeners - l->posted,
+		.calls = l->calls,
+		.refused = l->refused,
+	};
+	if (m->counts.circuits == l->told.circuits &&
+	    m->counts.calls == l->told.calls &&
+	    m->counts.refused == l->told.refused)
+		return;
+	if (endpoint_send(&l->proxy->operator, m) == 0)
+		l->told = m->counts;
 }
 
 int orders_init(struct proxy *p)

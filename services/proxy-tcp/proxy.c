@@ -120,29 +120,64 @@ static void look_at_listener(struct circuit *c, void *argument)
 		line_look_at(c->line, c->entry);
 }
 
-static void report_line(struct line *l)
-{
-	if (!l->ended)
-		return;
-	l->ended_now = true;
-	proxy_queue(l->proxy, l);
-}
-
 static void try_again(struct line *l)
 {
 	if (l->listeners)
 		line_for_each(l, look_at_listener, NULL);
-	report_line(l);
-}
-
-static void report_due(struct loop_timer *timer)
-{
-	for_each_line(loop_owner(timer, struct proxy, report), report_line);
+	if (l->ended)
+		proxy_queue(l->proxy, l);
 }
 
 static void starved_over(struct loop_timer *timer)
 {
 	for_each_line(loop_owner(timer, struct proxy, starved), try_again);
+}
+
+static void release_held(struct line *l)
+{
+	call_release_held(l);
+	if (l->held)
+		proxy_hold_calls(l->proxy);
+}
+
+static void tokens_due(struct loop_timer *timer)
+{
+	for_each_line(loop_owner(timer, struct proxy, tokens), release_held);
+}
+
+static void sweep(struct line *l)
+{
+	if (verdicts_busy(&l->verdicts))
+		verdicts_sweep(&l->verdicts, loop_now(&l->proxy->service.loop));
+	if (verdicts_busy(&l->verdicts))
+		proxy_expect_answers(l->proxy);
+}
+
+static void questions_due(struct loop_timer *timer)
+{
+	for_each_line(loop_owner(timer, struct proxy, questions), sweep);
+}
+
+static void counts_due(struct loop_timer *timer)
+{
+	struct proxy *p = loop_owner(timer, struct proxy, counts);
+
+	loop_timer_start(&p->service.loop, timer, LIMIT_COUNTS_MS);
+	for_each_line(p, orders_report_counts);
+	for_each_line(p, line_ring_now);
+}
+
+void proxy_hold_calls(struct proxy *p)
+{
+	if (!loop_timer_running(&p->tokens))
+		loop_timer_start(&p->service.loop, &p->tokens, LIMIT_CALLS_MS);
+}
+
+void proxy_expect_answers(struct proxy *p)
+{
+	if (!loop_timer_running(&p->questions))
+		loop_timer_start(&p->service.loop, &p->questions,
+				 LIMIT_VERDICTS_SWEEP_MS);
 }
 
 void proxy_starve(struct proxy *p)
@@ -210,7 +245,10 @@ int proxy_init(struct proxy *p)
 	p->epoch = p->service.epoch;
 	p->throttle.fire = throttle_over;
 	p->starved.fire = starved_over;
-	p->report.fire = report_due;
+	p->tokens.fire = tokens_due;
+	p->questions.fire = questions_due;
+	p->counts.fire = counts_due;
+	loop_timer_start(&p->service.loop, &p->counts, LIMIT_COUNTS_MS);
 	p->service.loop.before_sleep = work;
 	p->service.loop.owner = p;
 	p->channels.ready = channels_ready;
@@ -223,7 +261,9 @@ void proxy_fini(struct proxy *p)
 	for_each_line(p, line_detach);
 	loop_timer_stop(&p->throttle);
 	loop_timer_stop(&p->starved);
-	loop_timer_stop(&p->report);
+	loop_timer_stop(&p->tokens);
+	loop_timer_stop(&p->questions);
+	loop_timer_stop(&p->counts);
 	loop_unwatch(&p->service.loop, &p->channels);
 	free(p->by_channel);
 }

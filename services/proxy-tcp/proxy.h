@@ -2,7 +2,7 @@
 /*
  * proxy.h - switchboard-proxy-tcp: circuits on one side, sockets on the other
  *
- *	operator --- orders.c --- line.c --- circuit.c --- connect.c
+ *	operator --- orders.c --- line.c --- circuit.c --- call.c --- connect.c
  *	                            |            |-------- listen.c
  *	guest ------ proxy.c -------+            |-------- transfer.c --- network
  *	                                         +-------- options.c
@@ -22,6 +22,7 @@
 
 struct line;
 struct circuit;
+struct verdict_key;
 
 enum proxy_count {
 	PROXY_SENT_BYTES, /* from guests to the network */
@@ -29,7 +30,11 @@ enum proxy_count {
 	PROXY_EVENTS, /* event channels found pending */
 	PROXY_NOTIFICATIONS, /* event channels notified */
 	PROXY_LOOKS, /* looks at entries */
-	PROXY_OPENS, /* orders to connect */
+	PROXY_CALLS, /* calls */
+	PROXY_QUESTIONS, /* of which the operator was asked */
+	PROXY_CALLS_HELD, /* calls that had to wait for a token */
+	PROXY_CALLS_REFUSED, /* by the operator, or by limits */
+	PROXY_STRAY_VERDICTS, /* answers that nobody waited for */
 	PROXY_CONNECTED, /* of those, connected */
 	PROXY_CONNECT_FAILED, /* of those, not */
 	PROXY_LISTENS, /* orders to listen */
@@ -75,7 +80,10 @@ struct proxy_channel {
  * @unmasks:  how many
  * @throttle: when lines with events without cause are heard again
  * @starved:  when listeners without descriptors and unsent reports try again
- * @report:   when ended circuits are reported
+ * @tokens:   when calls that wait for a token are looked at
+ * @questions: when open questions are looked after
+ * @counts:   when the operator is told how many circuits there are, and late
+ *            bells are rung
  * @epoch:    of the next line to be attached
  * @count:    for status
  */
@@ -94,7 +102,9 @@ struct proxy {
 	unsigned int unmasks;
 	struct loop_timer throttle;
 	struct loop_timer starved;
-	struct loop_timer report;
+	struct loop_timer tokens;
+	struct loop_timer questions;
+	struct loop_timer counts;
 	uint32_t epoch;
 	uint64_t count[PROXY_COUNTS];
 };
@@ -115,10 +125,18 @@ void proxy_queue(struct proxy *p, struct line *l);
 /* Something could not be had just now: descriptors, room for a report */
 void proxy_starve(struct proxy *p);
 
+/* Calls of a line wait for tokens, or for answers */
+void proxy_hold_calls(struct proxy *p);
+void proxy_expect_answers(struct proxy *p);
+
 /* orders.c: join the operator's pair; 0 or -errno */
 int orders_init(struct proxy *p);
-/* Tell the operator what was ended; false when it cannot be told now */
+/* Ask it; false when that cannot be done now */
+bool orders_ask(const struct line *l, const struct verdict_key *key);
+/* Tell it which listeners ended; false when it cannot be told now */
 bool orders_report_ended(struct proxy *p, struct line *l);
+/* Tell it how many circuits there are, when that has changed */
+void orders_report_counts(struct line *l);
 
 /* status.c */
 void status_fill(struct service *s, const struct ipc_survey *survey,

@@ -14,7 +14,11 @@ const char *const proxy_count_name[PROXY_COUNTS] = {
 	[PROXY_EVENTS] = "events",
 	[PROXY_NOTIFICATIONS] = "notifications",
 	[PROXY_LOOKS] = "looks",
-	[PROXY_OPENS] = "opens",
+	[PROXY_CALLS] = "calls",
+	[PROXY_QUESTIONS] = "questions",
+	[PROXY_CALLS_HELD] = "calls-held",
+	[PROXY_CALLS_REFUSED] = "calls-refused",
+	[PROXY_STRAY_VERDICTS] = "stray-verdicts",
 	[PROXY_CONNECTED] = "connected",
 	[PROXY_CONNECT_FAILED] = "connect-failed",
 	[PROXY_LISTENS] = "listens",
@@ -31,8 +35,11 @@ const char *const proxy_count_name[PROXY_COUNTS] = {
 };
 
 static const char *const phase_name[] = {
-	[CIRCUIT_IDLE] = "idle",	   [CIRCUIT_CONNECTING] = "connecting",
-	[CIRCUIT_POSTED] = "posted",	   [CIRCUIT_OPEN] = "open",
+	[CIRCUIT_IDLE] = "idle",
+	[CIRCUIT_CALLING] = "calling",
+	[CIRCUIT_CONNECTING] = "connecting",
+	[CIRCUIT_POSTED] = "posted",
+	[CIRCUIT_OPEN] = "open",
 	[CIRCUIT_LISTENING] = "listening",
 };
 
@@ -56,9 +63,9 @@ static void fill_guest(const struct line *l, struct ipc_guest_row *row)
 		 l->throttled ? "throttled" : "attached");
 	snprintf(row->proxy, sizeof(row->proxy), "%s",
 		 l->proxy->service.instance);
-	row->circuits = l->circuits - l->listeners;
+	row->circuits = l->circuits - l->listeners - l->posted;
 	row->listeners = l->listeners;
-	row->requests = l->opens;
+	row->requests = l->calls + l->listens;
 	row->refused = l->refused;
 	row->lies = l->lies;
 }

@@ -239,6 +239,8 @@ void transfer_run(struct circuit *c, uint32_t owner)
 	bool in_was_done = c->in_done;
 	int64_t left = 0;
 
+	/* unless close() waits for the last byte, nobody waits for our word */
+	c->left = closing && !(c->options.flags & SB_OPTION_LINGER);
 	if (!c->out_done)
 		left = move_out(c);
 	if (left == 0 && owner & SB_WORD_FIN && !c->out_done) {

@@ -83,7 +83,7 @@ void destination_withdraw(struct udp_line *ul, bool again)
 
 	verdicts_withdraw(&ul->verdicts);
 	if (again)
-		verdicts_ask_again(&ul->verdicts);
+		verdicts_ask_again(&ul->verdicts, now_of(ul));
 	if (!former.slot && known_init(&former, ul->verdicts.seed) < 0)
 		return;
 	/* withdrawn twice in a moment: what came between is lost with it */

@@ -11,8 +11,9 @@ config_WITH_PACKAGES := jansson libsystemd
 trunk_WITH := services/operator/trunk.c
 line_WITH := $(addprefix tests/fuzz/,guest_memory.c quiet.c) \
 	$(addprefix services/proxy-tcp/,proxy.c line.c attach.c circuit.c \
-	connect.c listen.c transfer.c options.c) \
-	services/common/loop.c services/common/address.c
+	call.c connect.c listen.c transfer.c options.c) \
+	services/common/verdicts.c services/common/loop.c \
+	services/common/address.c
 datagram_WITH := $(addprefix tests/fuzz/,guest_memory.c quiet.c) \
 	$(addprefix services/proxy-udp/,datagrams.c outlet.c options.c \
 	destination.c known.c send.c group.c receive.c pending.c error.c \

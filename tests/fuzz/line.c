@@ -52,11 +52,27 @@ bool orders_report_ended(struct proxy *p, struct line *l)
 	for (; l->ended; l->ended = l->ended->next_ended) {
 		FUZZ_ASSERT(l->ended->told_ended);
 		l->ended->told_ended = false;
-		l->endings--;
 	}
-	l->ended_now = false;
-	FUZZ_ASSERT(!l->endings);
 	return true;
+}
+
+/* What was asked last */
+static struct ipc_verdict asked;
+
+bool orders_ask(const struct line *l, const struct verdict_key *key)
+{
+	(void)l;
+	FUZZ_ASSERT(key->kind == IPC_KIND_STREAM);
+	FUZZ_ASSERT(address_valid(&key->remote));
+	asked.question.kind = key->kind;
+	asked.question.remote = key->remote;
+	asked.question.source = key->source;
+	return true;
+}
+
+void orders_report_counts(struct line *l)
+{
+	FUZZ_ASSERT(l->circuits >= l->listeners + l->posted);
 }
 
 static struct sb_line *header(void)
@@ -227,22 +243,43 @@ static void act_turns(const struct step *s)
 		;
 }
 
-static void act_open(const struct step *s)
+/* A circuit's call: to the server, to nobody, or to what the input says */
+static void act_call(const struct step *s)
+{
+	struct sb_index_page *page = guest_memory_page(
+		PAGE_CIRCUIT + s->entry % CIRCUITS * SB_CIRCUIT_PAGES_INLINE);
+	struct sb_call *call = &page->call;
+
+	call->generation =
+		s->place & 1 ? s->place >> 1
+			     : sb_word_generation(entry_at(s->entry)->owner);
+	address_parse(&call->remote, "127.0.0.1");
+	call->remote.port = s->value & 1 ? 1 : server_port;
+	memset(&call->local, 0, sizeof(call->local));
+	if (s->value & 0x100)
+		call->remote.family = s->value >> 16;
+	if (s->value & 0x200)
+		call->local = call->remote;
+	if (s->value & 0x400)
+		call->remote.bytes[s->value >> 16 & 15] = s->value >> 24;
+}
+
+/* The operator answers, or forgets; only this machine is ever called */
+static void act_verdict(const struct step *s)
 {
 	struct line *l = proxy_line_find(&proxy, DOMAIN_ID, 0);
-	struct ipc_open order = { .guest = DOMAIN_ID,
-				  .entry = s->entry % 32,
-				  .generation = s->place };
 
 	if (!l)
 		return;
-	if (!(s->value & 0x100))
-		order.generation =
-			sb_word_generation(entry_at(s->entry % 32)->owner);
-	address_parse(&order.remote, "127.0.0.1");
-	order.remote.port = s->value & 1 ? 1 : server_port;
-	if (order.generation)
-		connect_order(l, &order);
+	if (s->place & 1) {
+		verdicts_withdraw(&l->verdicts);
+		return;
+	}
+	asked.error = s->value & 0x10 ? 13 : 0;
+	asked.direct = s->value & 0x20;
+	address_parse(&asked.to, "127.0.0.1");
+	asked.to.port = s->value & 1 ? 1 : server_port;
+	verdicts_answer(&l->verdicts, &asked, 0);
 }
 
 static void act_listen(const struct step *s)
@@ -333,9 +370,9 @@ static void act_header(const struct step *s)
 }
 
 static void (*const acts[])(const struct step *s) = {
-	act_turns, act_word,   act_bell,   act_index,	 act_open,
+	act_turns, act_word,   act_bell,   act_index,	 act_call,
 	act_turns, act_listen, act_field,  act_visit,	 act_outside,
-	act_turns, act_line,   act_header, act_scribble,
+	act_turns, act_line,   act_header, act_scribble, act_verdict,
 };
 #define ACTS (sizeof(acts) / sizeof(acts[0]))
 
@@ -345,7 +382,7 @@ static void check_circuit(struct circuit *c, void *argument)
 	(void)argument;
 	FUZZ_ASSERT(c->error != EFAULT);
 	FUZZ_ASSERT(c->phase == CIRCUIT_IDLE || c->generation);
-	FUZZ_ASSERT(c->phase < CIRCUIT_POSTED ||
+	FUZZ_ASSERT(c->phase <= CIRCUIT_CALLING ||
 		    c->phase == CIRCUIT_LISTENING || c->pages);
 }
 
@@ -357,7 +394,10 @@ static void check_books(void)
 	if (!l)
 		return;
 	FUZZ_ASSERT(l->circuits <= 32 && l->listeners <= LISTENERS_MAX);
-	FUZZ_ASSERT(l->mapped <= CIRCUITS_MAX + LIMIT_LINE_MAPPED_SPARE);
+	FUZZ_ASSERT(l->called + l->listeners + l->posted <= l->circuits);
+	FUZZ_ASSERT(l->called <= CIRCUITS_MAX);
+	FUZZ_ASSERT(l->verdicts.questions <= LIMIT_LINE_QUESTIONS);
+	FUZZ_ASSERT(l->mapped <= 2 * CIRCUITS_MAX + LIMIT_LINE_MAPPED_SPARE);
 	line_for_each(l, check_circuit, NULL);
 }
 
@@ -402,6 +442,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t bytes)
 		prepare_server();
 	prepare_guest();
 	memset(&proxy, 0, sizeof(proxy));
+	memset(&asked, 0, sizeof(asked));
 	descriptor = lowest_free_descriptor();
 	proxy.service.epoch = 1;
 	FUZZ_ASSERT(loop_init(&proxy.service.loop) == 0);

@@ -14,7 +14,6 @@
 #include "services/operator/introductions.h"
 #include "tests/fuzz/fuzz.h"
 
-#define CIRCUITS_MAX 4u
 #define LISTENERS_MAX 2u
 
 static const char configuration[] =
@@ -33,19 +32,6 @@ static unsigned int answers;
 
 /* What the proxy does with the next order: 0, -EAGAIN or -ENOTCONN */
 static int mood;
-
-int proxy_connect(struct line *l, const struct sb_message *m,
-		  const struct sb_address *remote,
-		  const struct sb_address *source)
-{
-	(void)l;
-	FUZZ_ASSERT(m->entry < SB_ENTRIES_MAX);
-	FUZZ_ASSERT(remote->port >= 80 && remote->port <= 90);
-	FUZZ_ASSERT(remote->bytes[0] == 192 || remote->bytes[0] == 0x20);
-	FUZZ_ASSERT(source->family == SB_FAMILY_NONE ||
-		    source->family == remote->family);
-	return mood;
-}
 
 int proxy_listen(const struct line *l, const struct book_record *record)
 {
@@ -98,20 +84,18 @@ void guest_lied(struct guest *g, const char *what)
 
 void line_forget(struct line *l, struct book_record *record)
 {
-	if (record->kind == SB_ENTRY_LISTENER)
-		published_remove(&op.published, record);
+	published_remove(&op.published, record);
 	book_remove(&l->book, record);
 }
 
-void line_forget_all(struct line *l, bool listeners_too)
+void line_forget_all(struct line *l)
 {
 	struct book_record *r;
 	uint32_t from = 0;
 
 	while ((r = book_next(&l->book, from))) {
 		from = r->entry + 1;
-		if (listeners_too || r->kind != SB_ENTRY_LISTENER)
-			line_forget(l, r);
+		line_forget(l, r);
 	}
 }
 
@@ -156,27 +140,21 @@ static void prepare(void)
 	line->guest = &guest;
 	line->state = LINE_ATTACHED;
 	mood = 0;
-	FUZZ_ASSERT(guest.config->limits.circuits == CIRCUITS_MAX);
 	FUZZ_ASSERT(guest.config->limits.listeners == LISTENERS_MAX);
 }
 
 static void check_books(void)
 {
-	uint32_t circuits = 0, listeners = 0, from = 0;
+	uint32_t listeners = 0, from = 0;
 	struct book_record *r;
 
 	while ((r = book_next(&line->book, from))) {
 		from = r->entry + 1;
-		if (r->kind == SB_ENTRY_LISTENER) {
-			listeners++;
-			FUZZ_ASSERT(published_has(&op.published, &r->address));
-		} else {
-			circuits++;
-		}
+		listeners++;
+		FUZZ_ASSERT(published_has(&op.published, &r->address));
 	}
-	FUZZ_ASSERT(circuits == line->book.circuits);
 	FUZZ_ASSERT(listeners == line->book.listeners);
-	FUZZ_ASSERT(circuits <= CIRCUITS_MAX && listeners <= LISTENERS_MAX);
+	FUZZ_ASSERT(listeners <= LISTENERS_MAX);
 }
 
 /* A header of two bytes: the proxy's mood, and how much of what is sane */
@@ -218,7 +196,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t bytes)
 		bytes -= 2 + sizeof(request);
 	}
 	loop_timer_stop(&line->again);
-	line_forget_all(line, true);
+	line_forget_all(line);
 	introductions_leave(&guest);
 	FUZZ_ASSERT(!op.introductions && !op.introduction_count);
 	return 0;

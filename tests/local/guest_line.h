@@ -126,8 +126,11 @@ struct guest_circuit *guest_listener_new(struct guest_line *l);
 void guest_circuit_free(struct guest_circuit *c);
 /* Publish flags and state, ring the bell */
 void guest_circuit_publish(struct guest_circuit *c, uint32_t flags_and_state);
-/* OFFERED, no bell: the operator's order is the bell */
+/* OFFERED, no bell: the operator's order to listen is the bell */
 void guest_circuit_offer(struct guest_circuit *c);
+/* Write a call, OFFERED, a bell; @local may be NULL */
+void guest_circuit_call(struct guest_circuit *c, const struct sb_address *local,
+			const struct sb_address *remote);
 /* OFFERED and posted to @listener, with a bell */
 void guest_circuit_post(struct guest_circuit *c,
 			const struct guest_circuit *listener);

@@ -152,21 +152,6 @@ int guest_request_line_gone(struct guest *g, uint32_t line)
 	return guest_trunk_send(g, &m);
 }
 
-int guest_request_open(const struct guest_circuit *c,
-		       const struct sb_address *local,
-		       const struct sb_address *remote)
-{
-	struct sb_message m = { .type = SB_MESSAGE_OPEN,
-				.line = c->line->number,
-				.entry = c->entry,
-				.generation = c->generation,
-				.remote = *remote };
-
-	if (local)
-		m.local = *local;
-	return guest_trunk_send(c->line->guest, &m);
-}
-
 int guest_request_listen(const struct guest_circuit *c,
 			 const struct sb_address *local, uint32_t backlog)
 {

@@ -25,9 +25,6 @@ int guest_trunk_expect(struct guest *g, enum sb_message_type type,
 /* Requests about a line and its entries */
 int guest_request_line_ready(const struct guest_line *l);
 int guest_request_line_gone(struct guest *g, uint32_t line);
-int guest_request_open(const struct guest_circuit *c,
-		       const struct sb_address *local,
-		       const struct sb_address *remote);
 int guest_request_listen(const struct guest_circuit *c,
 			 const struct sb_address *local, uint32_t backlog);
 

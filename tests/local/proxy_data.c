@@ -222,7 +222,6 @@ START_TEST(a_thousand_circuits_at_once)
 	for (int i = 0; i < COUNT; i++) {
 		c[i] = guest_circuit_new(line, 2);
 		ck_assert_ptr_nonnull(c[i]);
-		guest_circuit_offer(c[i]);
 		guest_circuit_send(c[i], &i, sizeof(i));
 		stage_connect(&stage, c[i], &to);
 		if (i % 100 == 99)

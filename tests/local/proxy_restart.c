@@ -37,15 +37,13 @@ static void replace_proxy(void)
 
 START_TEST(connections_end_in_econnreset)
 {
-	struct guest_circuit *c[10], *asked = guest_circuit_new(line, 2);
+	struct guest_circuit *c[10];
 	uint64_t start_ms;
 	int fd[10];
 
 	for (int i = 0; i < 10; i++)
 		c[i] = stage_connection(&stage, line, 2, &fd[i]);
 	stage_proxy_kill(&stage);
-	/* asked of the dead one: the order is lost */
-	guest_circuit_offer(asked);
 	start_ms = guest_now_ms();
 	stage_proxy_start(&stage);
 	stage_attach(&stage, line);
@@ -55,12 +53,82 @@ START_TEST(connections_end_in_econnreset)
 		ck_assert_uint_eq(c[i]->shared->error, ECONNRESET);
 		ck_assert_int_eq(guest_circuit_recycle(c[i]), 0);
 	}
-	ck_assert_int_eq(guest_circuit_wait(asked, SB_PEER_OPEN, 2000),
-			 -ECONNRESET);
 	ck_assert_uint_lt(guest_now_ms() - start_ms, 2000);
 	/* and its pages can be had back */
 	for (int i = 0; i < 10; i++)
 		ck_assert_int_eq(guest_circuit_revoke(c[i], 1000), 0);
+}
+END_TEST
+
+START_TEST(a_call_that_nobody_took_is_new_to_the_next)
+{
+	struct guest_circuit *before = guest_circuit_new(line, 2);
+	struct guest_circuit *between = guest_circuit_new(line, 2);
+	struct guest_circuit *slow = guest_circuit_new(line, 2);
+	struct sb_address to, nowhere;
+	const struct ipc_message *m;
+	uint16_t port, full;
+	int listener = stage_listener(&port), i;
+
+	to = stage_loopback(port);
+	/* asked about by the old one, called while there is none, begun */
+	guest_circuit_call(before, NULL, &to);
+	stage_expect(&stage, IPC_REPORT_ASKED);
+	listen(stage_listener(&full), 0);
+	nowhere = stage_loopback(full);
+	for (i = 0; i < 3; i++)
+		stage_connect(&stage, guest_circuit_new(line, 2), &nowhere);
+	stage_connect(&stage, slow, &nowhere);
+	ck_assert_uint_eq(sb_word_state(guest_circuit_peer(slow)),
+			  SB_PEER_TAKEN);
+	stage_proxy_kill(&stage);
+	guest_circuit_call(between, NULL, &to);
+	stage_proxy_start(&stage);
+	stage_attach(&stage, line);
+	m = stage_expect(&stage, IPC_REPORT_ASKED);
+	stage_answer(&stage, &m->question, 0);
+	ck_assert_int_eq(guest_circuit_wait(before, SB_PEER_OPEN, 2000), 0);
+	ck_assert_int_eq(guest_circuit_wait(between, SB_PEER_OPEN, 2000), 0);
+	ck_assert_int_eq(guest_circuit_wait(slow, SB_PEER_OPEN, 2000),
+			 -ECONNRESET);
+	close(listener);
+}
+END_TEST
+
+START_TEST(what_has_ended_is_not_called_again)
+{
+	int fd;
+	struct guest_circuit *c = stage_connection(&stage, line, 2, &fd);
+
+	/* closed by both, and not yet taken back by the guest */
+	guest_circuit_close(c);
+	ck_assert_int_eq(guest_circuit_wait(c, SB_PEER_CLOSED, 1000), 0);
+	replace_proxy();
+	guest_line_ring(line, c->entry);
+	ck_assert(stage_quiet(&stage, 100));
+	ck_assert_uint_eq(sb_word_state(guest_circuit_peer(c)), SB_PEER_CLOSED);
+	ck_assert_uint_eq(c->shared->error, 0);
+	ck_assert_int_eq(guest_circuit_recycle(c), 0);
+	ck_assert_int_eq(guest_circuit_revoke(c, 1000), 0);
+}
+END_TEST
+
+START_TEST(an_end_that_nobody_waits_for_is_told_without_an_event)
+{
+	int fd;
+	struct guest_circuit *c = stage_connection(&stage, line, 2, &fd);
+	unsigned int bells = 0;
+
+	while (guest_line_wait(line, 20) > 0)
+		;
+	guest_circuit_close(c);
+	ck_assert_int_eq(read(fd, (char[1]){ 0 }, 1), 0);
+	usleep(20000);
+	ck_assert_uint_eq(sb_word_state(guest_circuit_peer(c)), SB_PEER_CLOSED);
+	/* but it is told some time */
+	for (int i = 0; i < 200 && !bells; i++)
+		bells += guest_line_wait(line, 10) > 0;
+	ck_assert_uint_eq(bells, 1);
 }
 END_TEST
 
@@ -118,8 +186,9 @@ START_TEST(attach_again_keeps_connections)
 
 	m.type = IPC_ORDER_LIST;
 	stage_order(&stage, &m);
-	ck_assert_uint_eq(
-		stage_expect(&stage, IPC_REPORT_LISTING)->listing.count, 1);
+	stage_expect(&stage, IPC_REPORT_LISTING);
+	stage_order_attach(&stage, line);
+	stage_expect(&stage, IPC_REPORT_ATTACHED);
 	ck_assert_uint_eq(sb_load(&line->header->peer_epoch), line->epoch);
 	ck_assert_int_eq(guest_circuit_send(c, "abc", 3), 3);
 	ck_assert_int_eq(recv(fd, text, 3, MSG_WAITALL), 3);
@@ -150,7 +219,8 @@ START_TEST(operator_that_comes_back_is_told_what_exists)
 		stage_expect(&stage, IPC_REPORT_LISTENING)->listen.local.port,
 		listener->shared->local.port);
 	ck_assert_uint_eq(
-		stage_expect(&stage, IPC_REPORT_LISTING)->listing.count, 2);
+		stage_expect(&stage, IPC_REPORT_LISTING)->listing.gref,
+		line->header_gref);
 }
 END_TEST
 
@@ -162,6 +232,10 @@ int main(void)
 	tcase_set_timeout(tcase, 20);
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, connections_end_in_econnreset);
+	tcase_add_test(tcase, a_call_that_nobody_took_is_new_to_the_next);
+	tcase_add_test(tcase, what_has_ended_is_not_called_again);
+	tcase_add_test(tcase,
+		       an_end_that_nobody_waits_for_is_told_without_an_event);
 	tcase_add_test(tcase, listeners_come_back_with_what_was_posted);
 	tcase_add_test(tcase, new_connections_work_at_once);
 	tcase_add_test(tcase, attach_again_keeps_connections);

@@ -125,7 +125,13 @@ void stage_proxy_kill(struct stage *s)
 	s->proxy = 0;
 }
 
-/* Return: a report other than an unwanted `ended`, or NULL when time is up */
+/* What comes whenever it likes */
+static bool is_news(enum ipc_type type)
+{
+	return type == IPC_REPORT_ENDED || type == IPC_REPORT_COUNTS;
+}
+
+/* Return: a report other than unwanted news, or NULL when time is up */
 static const struct ipc_message *next_report(struct stage *s, int timeout_ms,
 					     enum ipc_type wanted)
 {
@@ -139,8 +145,7 @@ static const struct ipc_message *next_report(struct stage *s, int timeout_ms,
 
 		ck_assert_msg(error == 0 || error == -EAGAIN, "%s: %s",
 			      strerror(-error), ipc_fault_text(s->pair));
-		if (error == 0 &&
-		    (m.type == wanted || m.type != IPC_REPORT_ENDED))
+		if (error == 0 && (m.type == wanted || !is_news(m.type)))
 			return &m;
 		if (now_ms >= end_ms)
 			return NULL;
@@ -238,20 +243,30 @@ void stage_detach(struct stage *s, struct guest_line *l)
 	stage_order(s, &m);
 }
 
-void stage_connect(struct stage *s, const struct guest_circuit *c,
-		   const struct sb_address *to)
+void stage_answer(struct stage *s, const struct ipc_question *question,
+		  uint32_t error)
 {
 	static struct ipc_message m;
 
-	m.type = IPC_ORDER_OPEN;
-	m.open = (struct ipc_open){
-		.guest = c->line->guest->domain,
-		.line = c->line->number,
-		.entry = c->entry,
-		.generation = c->generation,
-		.remote = *to,
-	};
+	m.type = IPC_ORDER_VERDICT;
+	m.verdict =
+		(struct ipc_verdict){ .question = *question, .error = error };
 	stage_order(s, &m);
+}
+
+void stage_connect(struct stage *s, struct guest_circuit *c,
+		   const struct sb_address *to)
+{
+	uint64_t end_ms = guest_now_ms() + STAGE_TIMEOUT_MS;
+	const struct ipc_message *m;
+
+	guest_circuit_call(c, NULL, to);
+	while (!guest_circuit_peer(c)) {
+		ck_assert_msg(guest_now_ms() < end_ms, "nobody takes the call");
+		m = next_report(s, 2, IPC_REPORT_ASKED);
+		if (m && m->type == IPC_REPORT_ASKED)
+			stage_answer(s, &m->question, 0);
+	}
 }
 
 void stage_listen(struct stage *s, const struct guest_circuit *listener,
@@ -331,7 +346,6 @@ struct guest_circuit *stage_connection(struct stage *s, struct guest_line *l,
 
 	ck_assert_ptr_nonnull(c);
 	to = stage_loopback(port);
-	guest_circuit_offer(c);
 	stage_connect(s, c, &to);
 	error = guest_circuit_wait(c, SB_PEER_OPEN, STAGE_TIMEOUT_MS);
 	ck_assert_msg(error == 0, "no connection: %s", strerror(-error));

@@ -59,9 +59,9 @@ void stage_proxy_start(struct stage *s);
 void stage_proxy_kill(struct stage *s);
 /* Be the operator again, after s->pair was closed; take the hello */
 void stage_operator_return(struct stage *s);
-/* The next report, which must be of @type; skipping `ended` unless wanted */
+/* The next report, which must be of @type; skipping news unless wanted */
 const struct ipc_message *stage_expect(struct stage *s, enum ipc_type type);
-/* Is there no report within @timeout_ms? `ended` does not count */
+/* Is there no report within @timeout_ms? News do not count */
 bool stage_quiet(struct stage *s, int timeout_ms);
 void stage_order(struct stage *s, const struct ipc_message *m);
 
@@ -76,9 +76,13 @@ void stage_detach(struct stage *s, struct guest_line *l);
 struct guest_line *stage_open_attached(struct stage *s);
 struct guest_line *stage_open_attached_udp(struct stage *s);
 void stage_close_attached(struct stage *s, struct guest_line *l);
-/* Only the orders; the entry must be offered */
-void stage_connect(struct stage *s, const struct guest_circuit *c,
+/* Call, and allow what is asked until the proxy has taken the call */
+void stage_connect(struct stage *s, struct guest_circuit *c,
 		   const struct sb_address *to);
+/* The verdict about a question: 0, or an errno */
+void stage_answer(struct stage *s, const struct ipc_question *question,
+		  uint32_t error);
+/* Only the order; the entry must be offered */
 void stage_listen(struct stage *s, const struct guest_circuit *listener,
 		  const struct sb_address *at);
 

@@ -164,6 +164,11 @@ START_TEST(a_verdict_tells_where_to_and_from_where)
 	ck_assert(a.direct);
 	ck_assert_mem_eq(&a.to, &verdict.to, sizeof(a.to));
 	ck_assert_mem_eq(&a.from, &verdict.from, sizeof(a.from));
+	/* what goes direct is called there from now on, not here */
+	ck_assert(!find(&key, 0));
+	verdict.direct = false;
+	verdicts_wait(&verdicts, &key, 0, &caller[0].waiter);
+	ck_assert(verdicts_answer(&verdicts, &verdict, 0));
 	/* said again, and differently: the operator asked itself anew */
 	verdict.error = EACCES;
 	ck_assert(verdicts_answer(&verdicts, &verdict, 0));
@@ -320,7 +325,7 @@ START_TEST(questions_are_asked_again_after_each_attach)
 {
 	call_many(3);
 	ck_assert_uint_eq(asks, 3);
-	verdicts_ask_again(&verdicts);
+	verdicts_ask_again(&verdicts, 0);
 	ck_assert_uint_eq(asks, 6);
 	ck_assert_mem_eq(&asked[3], &asked[0], sizeof(asked[0]));
 	/* of two answers the second finds nobody, and is as good */
@@ -345,13 +350,27 @@ START_TEST(what_could_not_be_asked_is_asked_by_the_sweep)
 }
 END_TEST
 
+START_TEST(a_question_whose_answer_was_lost_is_asked_again)
+{
+	call_many(1);
+	verdicts_sweep(&verdicts, LIMIT_ASK_AGAIN_MS - 1);
+	ck_assert_uint_eq(asks, 1);
+	verdicts_sweep(&verdicts, LIMIT_ASK_AGAIN_MS);
+	verdicts_sweep(&verdicts, LIMIT_ASK_AGAIN_MS + 1);
+	ck_assert_uint_eq(asks, 2);
+	ck_assert(answer(&caller[0].key, 0, LIMIT_ASK_AGAIN_MS + 2));
+	verdicts_sweep(&verdicts, 10ull * LIMIT_ASK_AGAIN_MS);
+	ck_assert_uint_eq(asks, 2);
+}
+END_TEST
+
 START_TEST(a_question_that_nobody_answers_ends)
 {
 	const struct verdict_key key = destination(0);
 	struct verdict_answer a;
 
 	call_many(1);
-	verdicts_ask_again(&verdicts);
+	verdicts_ask_again(&verdicts, 0);
 	verdicts_sweep(&verdicts, LIMIT_QUESTION_MS - 1);
 	ck_assert_uint_eq(caller[0].woken, 0);
 	verdicts_sweep(&verdicts, LIMIT_QUESTION_MS);
@@ -452,6 +471,8 @@ static Suite *verdicts_suite(void)
 	tcase_add_test(questions, questions_are_asked_again_after_each_attach);
 	tcase_add_test(questions,
 		       what_could_not_be_asked_is_asked_by_the_sweep);
+	tcase_add_test(questions,
+		       a_question_whose_answer_was_lost_is_asked_again);
 	tcase_add_test(questions, a_question_that_nobody_answers_ends);
 	tcase_add_test(questions, who_has_left_is_not_woken);
 	tcase_add_loop_test(questions, whatever_happens_the_bounds_hold, 0, 4);

@@ -172,12 +172,11 @@ START_TEST(the_largest_message_of_a_kind_fits_its_maximum)
 	struct random r = random_seed(99);
 	uint32_t i;
 
-	fill_message(&r, IPC_REPORT_LISTING);
-	sent.listing.count = IPC_CIRCUITS_MAX;
+	fill_message(&r, IPC_REPORT_ENDED);
+	sent.ended.count = IPC_CIRCUITS_MAX;
 	for (i = 0; i < IPC_CIRCUITS_MAX; i++) {
-		sent.listing.circuit[i].entry = SB_ENTRIES_MAX - 1;
-		sent.listing.circuit[i].generation = SB_GENERATION_MAX;
-		sent.listing.circuit[i].kind = SB_ENTRY_LISTENER;
+		sent.ended.circuit[i].entry = SB_ENTRIES_MAX - 1;
+		sent.ended.circuit[i].generation = SB_GENERATION_MAX;
 	}
 	ck_assert_int_gt(ipc_message_encode(&sent, text, sizeof(text)), 0);
 }
@@ -341,21 +340,21 @@ END_TEST
 
 START_TEST(keys_come_in_any_order_and_optional_ones_may_miss)
 {
-	const char json[] = " { \"order\" : \"open\" , \"port\" : 80, "
-			    "\"generation\":7,"
-			    "\"entry\":3,\"address\":\"fe80::1%4\", \"line\":2,"
+	const char json[] = " { \"report\" : \"asked\" , \"port\" : 80, "
+			    "\"kind\":\"stream\","
+			    "\"address\":\"fe80::1%4\", \"line\":2,"
 			    "\"guest\":1 } ";
 
 	memset(&got, 0xff, sizeof(got));
 	ck_assert_msg(decode(json, strlen(json)) == IPC_FAULT_NONE, "%s", why);
-	ck_assert_int_eq(got.type, IPC_ORDER_OPEN);
-	ck_assert_uint_eq(got.open.remote.family, SB_FAMILY_IPV6);
-	ck_assert_uint_eq(got.open.remote.scope, 4);
-	ck_assert_uint_eq(got.open.remote.port, 80);
-	ck_assert_uint_eq(got.open.source.family, SB_FAMILY_NONE);
-	ck_assert_uint_eq(got.open.source.port, 0);
-	ck_assert_uint_eq(got.open.entry, 3);
-	ck_assert_uint_eq(got.open.generation, 7);
+	ck_assert_int_eq(got.type, IPC_REPORT_ASKED);
+	ck_assert_uint_eq(got.question.kind, IPC_KIND_STREAM);
+	ck_assert_uint_eq(got.question.remote.family, SB_FAMILY_IPV6);
+	ck_assert_uint_eq(got.question.remote.scope, 4);
+	ck_assert_uint_eq(got.question.remote.port, 80);
+	ck_assert_uint_eq(got.question.source.family, SB_FAMILY_NONE);
+	ck_assert_uint_eq(got.question.source.port, 0);
+	ck_assert_uint_eq(got.question.line, 2);
 }
 END_TEST
 

@@ -2,6 +2,8 @@
 /*
  * operator_scene.c - two guests on the operator's stage
  */
+#include <string.h>
+
 #include "tests/unit/operator_scene.h"
 
 const char operator_config[] =
@@ -12,7 +14,9 @@ const char operator_config[] =
 	"      \"connect\": [ {\"to\":\"192.0.2.0/24\",\"ports\":[80,443]},\n"
 	"                     {\"to\":\"127.0.0.1\",\"ports\":8080} ],\n"
 	"      \"publish\": [ {\"ports\":80,\"address\":\"127.0.0.1\",\n"
-	"                     \"port\":18080} ],\n"
+	"                     \"port\":18080},\n"
+	"                     {\"ports\":90,\"address\":\"127.0.0.1\",\n"
+	"                     \"port\":19090} ],\n"
 	"      \"limits\": {\"circuits\":8,\"listeners\":2} },\n"
 	"    \"db\": { \"addresses\": [\"10.0.0.3/24\"],\n"
 	"      \"connect\": [ {\"to\":\"any\",\"ports\":\"1-65535\"} ],\n"
@@ -55,14 +59,40 @@ void send_request(struct guest *g, const struct sb_message *m)
 	ck_assert_int_eq(guest_trunk_send(g, m), 0);
 }
 
-void expect_open(uint32_t guest, uint32_t entry, uint32_t generation)
+void expect_listen(uint32_t guest, uint32_t entry, uint32_t generation)
 {
 	const struct ipc_message *m =
-		stage_order_expect(&stage, IPC_ORDER_OPEN);
+		stage_order_expect(&stage, IPC_ORDER_LISTEN);
 
-	ck_assert_uint_eq(m->open.guest, guest);
-	ck_assert_uint_eq(m->open.entry, entry);
-	ck_assert_uint_eq(m->open.generation, generation);
+	ck_assert_uint_eq(m->listen.guest, guest);
+	ck_assert_uint_eq(m->listen.entry, entry);
+	ck_assert_uint_eq(m->listen.generation, generation);
+}
+
+const struct ipc_verdict *ask_about(enum ipc_question_kind kind, const char *to,
+				    uint16_t port, const char *from,
+				    uint16_t from_port)
+{
+	const struct ipc_verdict *v;
+
+	memset(&report.question, 0, sizeof(report.question));
+	report.type = IPC_REPORT_ASKED;
+	report.question.guest = web->domain;
+	report.question.line = 0;
+	report.question.kind = kind;
+	report.question.remote = stage_address(to, port);
+	if (from)
+		report.question.source = stage_address(from, from_port);
+	stage_report(&stage, &report);
+	v = &stage_order_expect(&stage, IPC_ORDER_VERDICT)->verdict;
+	ck_assert_mem_eq(&v->question, &report.question, sizeof(v->question));
+	return v;
+}
+
+uint32_t verdict_error(enum ipc_question_kind kind, const char *to,
+		       uint16_t port)
+{
+	return ask_about(kind, to, port, NULL, 0)->error;
 }
 
 void report_ended(uint32_t guest, uint32_t entry, uint32_t generation)

@@ -3,7 +3,7 @@
  * operator_scene.h - two guests on the operator's stage
  *
  * web may connect to 192.0.2.0/24 and one port of the loopback, and publishes
- * a port; db may connect to anything and publishes the same port.
+ * two ports; db may connect to anything and publishes the first of them.
  */
 #ifndef OPERATOR_SCENE_H
 #define OPERATOR_SCENE_H
@@ -25,7 +25,14 @@ void web_up(void);
 void db_up(void);
 void send_request(struct guest *g, const struct sb_message *m);
 /* The next order is this one */
-void expect_open(uint32_t guest, uint32_t entry, uint32_t generation);
+void expect_listen(uint32_t guest, uint32_t entry, uint32_t generation);
+/* A question of the proxy; the answer */
+const struct ipc_verdict *ask_about(enum ipc_question_kind kind, const char *to,
+				    uint16_t port, const char *from,
+				    uint16_t from_port);
+/* Without a source: the verdict's error */
+uint32_t verdict_error(enum ipc_question_kind kind, const char *to,
+		       uint16_t port);
 void report_ended(uint32_t guest, uint32_t entry, uint32_t generation);
 
 #endif

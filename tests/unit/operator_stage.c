@@ -43,8 +43,13 @@ void stage_operator_start(struct operator_stage *s)
 
 void stage_operator_kill(struct operator_stage *s)
 {
+	int i;
+
 	ck_assert_int_eq(stage_end(s->operator_process, SIGKILL), -SIGKILL);
 	s->operator_process = 0;
+	/* or what is sent next would go to the dead one */
+	for (i = 0; i < 1000 && s->proxy && ipc_connected(s->proxy); i++)
+		usleep(5000);
 }
 
 void stage_report(struct operator_stage *s, const struct ipc_message *m)
@@ -204,15 +209,6 @@ struct sb_address stage_address(const char *text, uint16_t port)
 	ck_assert_int_eq(address_parse(&a, text), 0);
 	a.port = port;
 	return a;
-}
-
-struct sb_message stage_open_message(uint32_t entry, uint32_t generation,
-				     const char *to, uint16_t port)
-{
-	return (struct sb_message){ .type = SB_MESSAGE_OPEN,
-				    .entry = entry,
-				    .generation = generation,
-				    .remote = stage_address(to, port) };
 }
 
 struct sb_message stage_listen_message(uint32_t entry, uint32_t generation,

@@ -58,9 +58,7 @@ struct guest_line *stage_guest_up(struct operator_stage *s, struct guest *g);
 void stage_trunk_expect(struct guest *g, enum sb_message_type type,
 			struct sb_message *m);
 struct sb_address stage_address(const char *text, uint16_t port);
-/* A well-formed OPEN of @entry */
-struct sb_message stage_open_message(uint32_t entry, uint32_t generation,
-				     const char *to, uint16_t port);
+/* A well-formed LISTEN of @entry */
 struct sb_message stage_listen_message(uint32_t entry, uint32_t generation,
 				       const char *at, uint16_t port);
 /* Send it, expect REFUSED with @error */

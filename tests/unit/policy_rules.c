@@ -416,11 +416,11 @@ START_TEST(a_book_is_what_a_plain_array_would_be)
 			count--;
 		} else {
 			model[entry] = random_between(&r, 1, SB_GENERATION_MAX);
-			ck_assert_ptr_nonnull(book_add(&b, entry, model[entry],
-						       SB_ENTRY_STREAM));
+			ck_assert_ptr_nonnull(
+				book_add(&b, entry, model[entry]));
 			count++;
 		}
-		ck_assert_uint_eq(b.circuits, count);
+		ck_assert_uint_eq(b.listeners, count);
 	}
 	for (record = book_next(&b, 0); record;
 	     record = book_next(&b, record->entry + 1)) {
@@ -430,9 +430,9 @@ START_TEST(a_book_is_what_a_plain_array_would_be)
 	ck_assert_uint_eq(count, 0);
 	while ((record = book_next(&b, 0)))
 		book_remove(&b, record);
-	ck_assert_uint_eq(b.circuits, 0);
+	ck_assert_uint_eq(b.listeners, 0);
 	ck_assert_ptr_null(book_find(&b, SB_ENTRIES_MAX));
-	ck_assert_ptr_null(book_add(&b, SB_ENTRIES_MAX, 1, SB_ENTRY_STREAM));
+	ck_assert_ptr_null(book_add(&b, SB_ENTRIES_MAX, 1));
 }
 END_TEST
 
@@ -446,7 +446,7 @@ START_TEST(what_is_published_is_known_until_it_is_removed)
 
 	address_parse(&at, "192.0.2.1");
 	for (i = 0; i < 32; i++) {
-		r[i] = book_add(&b, (uint32_t)i, 1, SB_ENTRY_LISTENER);
+		r[i] = book_add(&b, (uint32_t)i, 1);
 		at.port = (uint16_t)(i * 512 + 80); /* all in one bucket */
 		r[i]->address = at;
 		published_add(&p, r[i]);

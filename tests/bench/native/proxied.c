@@ -38,8 +38,7 @@ static struct guest_circuit *dial(unsigned int order)
 		c = NULL;
 	if (!c)
 		fail("circuit");
-	guest_circuit_offer(c);
-	guest_request_open(c, NULL, &to);
+	guest_circuit_call(c, NULL, &to);
 	errno = -guest_circuit_wait(c, SB_PEER_OPEN, LIMIT_MS);
 	if (errno)
 		fail("guest's connect");
