@@ -73,6 +73,11 @@ check: ## everything: units, sanitizers, linters, the lab
 	$(Q)deploy/deps build check lab
 	$(Q)tests/check
 
+.PHONY: check-debug
+check-debug: ## the lab again, with kernels that watch themselves: KASAN, lockdep, kmemleak
+	$(Q)deploy/deps build lab debug
+	$(Q)tests/check-debug
+
 .PHONY: demo
 demo: ## boot the lab, two guests, real programs over circuits
 	$(Q)deploy/deps build lab

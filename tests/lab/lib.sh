@@ -50,9 +50,21 @@ type_of() {
 	[[ $1 == *-pv ]] && echo pv || echo pvh
 }
 
+# What tests/check-debug wants of its guests; nothing for others
+debug_words() {
+	[ -n "${LAB_KERNEL:-}" ] || return 0
+	case $(type_of "$1") in
+	pvh) echo "--kernel $LAB_KERNEL --append dummy.numdummies=0
+		--memory 640 --overlay $top/build/debug/overlay" ;;
+	pv) echo "--append slub_debug=FZPU" ;;
+	esac
+}
+
 create_guest() {
+	# shellcheck disable=SC2046 # several words
 	"$lab" guest create "$1" --type "$(type_of "$1")" --memory 192 \
-		--crash preserve --overlay "$top/build/guest-overlay" "${@:2}"
+		--crash preserve --overlay "$top/build/guest-overlay" "${@:2}" \
+		$(debug_words "$1")
 }
 
 # The guest has its addresses and the line that connections need
