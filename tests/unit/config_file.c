@@ -208,10 +208,15 @@ static const struct {
 								"\"a\" is "
 								"there "
 								"already" },
-	{ "{ \"udp_proxies\": [ \"a\",\n\"a\" ], \"guests\": {} }",
-	  "f.json:2: udp_proxies[1]: \"a\" is there already" },
-	{ WITH_ADDRESS("\"udp_proxy\": \"b\""),
-	  "f.json:4: guests.web.udp_proxy: \"b\" is not in \"udp_proxies\"" },
+	{ "{ \"udp_proxies\": [ \"a\",\n\"a\" ], \"guests\": {} }", "f.json:2: "
+								    "udp_"
+								    "proxies[1]"
+								    ": \"a\" "
+								    "is there "
+								    "already" },
+	{ WITH_ADDRESS("\"udp_proxy\": \"b\""), "f.json:4: "
+						"guests.web.udp_proxy: \"b\" "
+						"is not in \"udp_proxies\"" },
 	{ WITH_ADDRESS("\"connect\": [ {\"to\":\"any\",\"ports\":1,"
 		       "\"protocol\":\"sctp\"} ]"),
 	  "f.json:4: guests.web.connect[0].protocol: expected \"tcp\", "
