@@ -158,6 +158,8 @@ int line_attach(struct proxy *p, const struct ipc_attach *order,
 
 	if (l && is_same(l, order)) {
 		l->attach = *order;
+		/* another operator knows nothing yet */
+		l->told = (struct ipc_counts){ 0 };
 		p->kind->line_changed(l);
 		return 0;
 	}

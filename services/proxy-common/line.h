@@ -52,6 +52,7 @@ struct line_page {
  * @lies:      so far
  * @opens:     circuits asked for so far
  * @refused:   of them
+ * @told:      counts as the operator was told
  * @limit:     of the log
  */
 struct line {
@@ -81,6 +82,7 @@ struct line {
 	uint64_t lies;
 	uint64_t opens;
 	uint64_t refused;
+	struct ipc_counts told;
 	struct log_limit limit;
 };
 

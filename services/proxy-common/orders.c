@@ -107,6 +107,25 @@ static void list(struct proxy *p)
 			orders_report(p, draft_listing(l));
 }
 
+void orders_report_counts(struct line *l)
+{
+	struct ipc_message *m = endpoint_draft(IPC_REPORT_COUNTS);
+
+	m->counts = (struct ipc_counts){
+		.guest = l->attach.guest,
+		.line = l->attach.line,
+		.circuits = l->circuits,
+		.calls = l->opens,
+		.refused = l->refused,
+	};
+	if (m->counts.circuits == l->told.circuits &&
+	    m->counts.calls == l->told.calls &&
+	    m->counts.refused == l->told.refused)
+		return;
+	if (endpoint_send(&l->proxy->operator, m) == 0)
+		l->told = m->counts;
+}
+
 static void take_order(struct endpoint *e, const struct ipc_message *m)
 {
 	struct proxy *p = e->owner;

@@ -122,6 +122,14 @@ static void starved_over(struct loop_timer *timer)
 	proxy_for_each_line(p, p->kind->line_again);
 }
 
+static void counts_due(struct loop_timer *timer)
+{
+	struct proxy *p = loop_owner(timer, struct proxy, counts);
+
+	loop_timer_start(&p->service.loop, timer, LIMIT_COUNTS_MS);
+	proxy_for_each_line(p, orders_report_counts);
+}
+
 void proxy_starve(struct proxy *p)
 {
 	if (!loop_timer_running(&p->starved))
@@ -201,6 +209,8 @@ int proxy_init(struct proxy *p)
 	p->epoch = p->service.epoch;
 	p->throttle.fire = throttle_over;
 	p->starved.fire = starved_over;
+	p->counts.fire = counts_due;
+	loop_timer_start(&p->service.loop, &p->counts, LIMIT_COUNTS_MS);
 	p->service.loop.before_sleep = work;
 	p->service.loop.owner = p;
 	p->channels.ready = channels_ready;
@@ -213,6 +223,7 @@ void proxy_fini(struct proxy *p)
 	proxy_for_each_line(p, line_detach);
 	loop_timer_stop(&p->throttle);
 	loop_timer_stop(&p->starved);
+	loop_timer_stop(&p->counts);
 	loop_unwatch(&p->service.loop, &p->channels);
 	free(p->by_channel);
 }

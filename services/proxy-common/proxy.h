@@ -113,6 +113,7 @@ struct proxy_channel {
  * @unmasks:  how many
  * @throttle: when lines with events without cause are heard again
  * @starved:  when the kind tries again what could not be had
+ * @counts:   when the operator is told how much is in use
  * @epoch:    of the next line to be attached
  * @count:    for status: enum proxy_count, then the kind's own
  */
@@ -132,6 +133,7 @@ struct proxy {
 	unsigned int unmasks;
 	struct loop_timer throttle;
 	struct loop_timer starved;
+	struct loop_timer counts;
 	uint32_t epoch;
 	uint64_t count[PROXY_COUNTS_MAX];
 };
@@ -158,6 +160,8 @@ void proxy_starve(struct proxy *p);
 
 /* orders.c: join the operator's pair; 0 or -errno */
 int orders_init(struct proxy *p);
+/* Tell the operator how much of a line is in use, when that has changed */
+void orders_report_counts(struct line *l);
 /* Tell the operator something; what cannot be sent is logged */
 void orders_report(struct proxy *p, const struct ipc_message *m);
 
