@@ -32,12 +32,18 @@
  * @ref:   of the socket while it is attached, and of each area of a process
  * @order: of the circuit's areas
  * @count: of @page
- * @page:  of the circuit, each referenced
+ * @spare: of another guest's circuit: what is seen when that is gone; or NULL
+ * @lock:  of another guest's circuit: guards @gone and what is mapped
+ * @gone:  another guest's pages are not there any more
+ * @page:  of the circuit, each referenced unless it is another guest's
  */
 struct sb_exposure {
 	struct kref ref;
 	unsigned int order;
 	unsigned int count;
+	struct page *spare;
+	struct mutex lock;
+	bool gone;
 	struct page *page[];
 };
 
@@ -49,7 +55,9 @@ static void exposure_free(struct kref *ref)
 	struct sb_exposure *m = container_of(ref, struct sb_exposure, ref);
 	unsigned int i;
 
-	for (i = 0; i < m->count; i++)
+	if (m->spare)
+		put_page(m->spare);
+	for (i = 0; !m->spare && i < m->count; i++)
 		put_page(m->page[i]);
 	kfree(m);
 }
@@ -59,18 +67,34 @@ static void exposure_put(struct sb_exposure *m)
 	kref_put(&m->ref, exposure_free);
 }
 
-static struct sb_exposure *exposure_create(const struct sb_circuit *c)
+/* Where a circuit's pages are listed; NULL for another guest's, on PV */
+static struct page **pages_of(struct sb_circuit *c)
 {
+	return c->foreign ? sb_callee_of(c)->map->page : c->page;
+}
+
+static struct sb_exposure *exposure_create(struct sb_circuit *c)
+{
+	struct page **page = pages_of(c);
 	struct sb_exposure *m;
 
-	m = kmalloc(struct_size(m, page, c->pages), GFP_KERNEL);
+	m = kzalloc(struct_size(m, page, c->pages), GFP_KERNEL);
 	if (!m)
 		return NULL;
 	kref_init(&m->ref);
+	mutex_init(&m->lock);
 	m->order = c->order;
-	for (m->count = 0; m->count < c->pages; m->count++) {
-		m->page[m->count] = c->page[m->count];
-		get_page(m->page[m->count]);
+	if (c->foreign) {
+		m->spare = alloc_page(GFP_KERNEL | __GFP_ZERO);
+		if (!m->spare) {
+			kfree(m);
+			return NULL;
+		}
+	}
+	for (; m->count < c->pages; m->count++) {
+		m->page[m->count] = page[m->count];
+		if (!m->spare)
+			get_page(m->page[m->count]);
 	}
 	return m;
 }
@@ -154,6 +178,62 @@ static const struct vm_operations_struct area_ops = {
 	.fault = area_fault,
 };
 
+/*
+ * Another guest's pages. Its grants must end when it says so, whatever a
+ * program does: so these are page table entries that nobody can take a
+ * reference through, put there by the first access, and taken away in
+ * withdraw(). Who touches the memory afterwards finds a page of zeros.
+ */
+static int place(pte_t *pte, unsigned long address, void *opaque)
+{
+	struct vm_area_struct *vma = opaque;
+	struct sb_exposure *m = vma->vm_private_data;
+	unsigned long n = (address - vma->vm_start) / PAGE_SIZE;
+	struct page *page = m->gone ? m->spare : page_at(m, n);
+
+	if (pte_none(*pte))
+		set_pte_at(vma->vm_mm, address, pte,
+			   pte_mkspecial(pfn_pte(page_to_pfn(page),
+						 vma->vm_page_prot)));
+	return 0;
+}
+
+static vm_fault_t foreign_fault(struct vm_fault *vmf)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	struct sb_exposure *m = vma->vm_private_data;
+	int error;
+
+	mutex_lock(&m->lock);
+	error = apply_to_page_range(vma->vm_mm, vma->vm_start,
+				    vma->vm_end - vma->vm_start, place, vma);
+	mutex_unlock(&m->lock);
+	return error ? VM_FAULT_OOM : VM_FAULT_NOPAGE;
+}
+
+static const struct vm_operations_struct foreign_ops = {
+	.open = area_open,
+	.close = area_close,
+	.may_split = area_may_split,
+	.fault = foreign_fault,
+};
+
+/* The socket gives another guest's circuit back: nobody sees it from here on */
+static void withdraw(struct sb_sock *sb, struct sb_exposure *m)
+{
+	struct socket *sock = sb->sk.sk_socket;
+
+	mutex_lock(&m->lock);
+	m->gone = true;
+	mutex_unlock(&m->lock);
+	/* an area holds the file, and the file the socket */
+	if (sock)
+		unmap_mapping_range(SOCK_INODE(sock)->i_mapping, 0, 0, 1);
+	/* what was put there and not sent is not for the next who looks */
+	memset(sb->tx_area + sb_writer_offset(&sb->tx), 0,
+	       sb_writer_room(&sb->tx));
+}
+
 static int check_area(struct vm_area_struct *vma, const struct sb_exposure *m)
 {
 	if (vma->vm_flags & VM_EXEC)
@@ -173,16 +253,16 @@ static int map_area(struct vm_area_struct *vma, struct sb_exposure *m)
 	if (error)
 		return error;
 	/* not for children, debuggers' files, or more than there is */
-	vma->vm_flags |=
-		VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP | VM_MIXEDMAP;
+	vma->vm_flags |= VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP;
+	vma->vm_flags |= m->spare ? VM_PFNMAP | VM_IO : VM_MIXEDMAP;
 	vma->vm_flags &= ~VM_MAYEXEC;
-	for (n = 0; n < vma_pages(vma); n++) {
+	for (n = 0; !m->spare && n < vma_pages(vma); n++) {
 		error = vm_insert_page(vma, vma->vm_start + n * PAGE_SIZE,
 				       page_at(m, n));
 		if (error)
 			return error;
 	}
-	vma->vm_ops = &area_ops;
+	vma->vm_ops = m->spare ? &foreign_ops : &area_ops;
 	vma->vm_private_data = m;
 	return 0;
 }
@@ -282,8 +362,14 @@ void sb_mmap_sync_rx(struct sb_sock *sb)
 
 void sb_mmap_leave(struct sb_sock *sb)
 {
-	if (test_and_clear_bit(SB_SOCK_ATTACHED, &sb->flags))
-		exposure_set(sb, NULL);
+	if (!test_bit(SB_SOCK_ATTACHED, &sb->flags))
+		return;
+	if (sb->exposure->spare) {
+		sb_mmap_sync_tx(sb);
+		withdraw(sb, sb->exposure);
+	}
+	clear_bit(SB_SOCK_ATTACHED, &sb->flags);
+	exposure_set(sb, NULL);
 }
 
 /* ---- the ioctls ---- */
@@ -291,14 +377,13 @@ void sb_mmap_leave(struct sb_sock *sb)
 /* Socket lock held: 0 when there is a circuit that can be shown */
 static int check_attach(const struct sb_sock *sb)
 {
-	const struct sb_circuit *c = sb->circuit;
+	struct sb_circuit *c = sb->circuit;
 
 	if (test_bit(SB_SOCK_ATTACHED, &sb->flags))
 		return -EBUSY;
 	if (!c || c->kind != SB_ENTRY_STREAM || sb->sk.sk_state == TCP_SYN_SENT)
 		return -ENOTCONN;
-	/* another guest's pages, and not ours to show */
-	return c->foreign ? -EOPNOTSUPP : 0;
+	return pages_of(c) ? 0 : -EOPNOTSUPP;
 }
 
 static int attach_locked(struct sb_sock *sb, struct sb_user_circuit *u)
@@ -421,6 +506,12 @@ static int look(struct sb_sock *sb, struct sb_user_wait *u, u32 events)
 {
 	u->events = 0;
 	u->error = 0;
+	if (!sb->circuit && sb->sk.sk_err) {
+		/* taken away, with the guest at the other end */
+		u->events = events | SB_USER_END | SB_USER_BROKEN;
+		u->error = sb->sk.sk_err;
+		return 0;
+	}
 	if (!is_attached(sb))
 		return -EINVAL;
 	if ((events & SB_USER_READ &&

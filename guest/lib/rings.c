@@ -66,13 +66,23 @@ static int catch_up_rx(struct rings *r)
 	return sb_reader_resume(&r->rx, r->index, r->side, r->rx.size);
 }
 
+/* Indexes that cannot be: the kernel may know that there is more to it */
+static int lie(struct switchboard *s)
+{
+	struct sb_user_wait wait = { .events = SB_USER_READ, .read_bytes = 1 };
+
+	if (s->rings.ringer->wait(s, &wait) == 0 && wait.error)
+		return wait.error;
+	return EPROTO;
+}
+
 static ssize_t rings_reserve(struct switchboard *s, size_t bytes, void **at)
 {
 	struct sb_writer *w = &s->rings.tx;
 	int64_t room;
 
 	if (catch_up_tx(&s->rings) != 0)
-		return fail(EPROTO);
+		return fail(lie(s));
 	room = sb_writer_room(w);
 	/* a look at the other end's line is cheap, a short span is not */
 	if (room < (int64_t)s->span)
@@ -83,7 +93,7 @@ static ssize_t rings_reserve(struct switchboard *s, size_t bytes, void **at)
 		room = sb_writer_space(w);
 	}
 	if (room < 0)
-		return fail(EPROTO);
+		return fail(lie(s));
 	*at = s->rings.tx_area + sb_writer_offset(w);
 	return room;
 }
@@ -128,7 +138,7 @@ static ssize_t rings_peek(struct switchboard *s, size_t bytes, const void **at)
 	int more = 1;
 
 	if (catch_up_rx(&s->rings) != 0)
-		return fail(EPROTO);
+		return fail(lie(s));
 	held = sb_reader_held(r);
 	if (held < (int64_t)s->span)
 		held = sb_reader_available(r);
@@ -139,7 +149,7 @@ static ssize_t rings_peek(struct switchboard *s, size_t bytes, const void **at)
 	if (more < 0)
 		return -1;
 	if (held < 0)
-		return fail(EPROTO);
+		return fail(lie(s));
 	*at = s->rings.rx_area + sb_reader_offset(r);
 	return held;
 }

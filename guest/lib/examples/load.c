@@ -2,7 +2,7 @@
 /*
  * load.c - asks the key-value server as fast as it answers
  *
- *   circuit-load [-c] HOST PORT REQUESTS [VALUE-BYTES [DEPTH]]
+ *   circuit-load [-c] HOST PORT REQUESTS [BYTES [DEPTH]]
  *
  * One connection; of ten requests one sets and nine get, keys come again in an
  * order that looks random, and every value that comes back is checked. Up to
@@ -21,8 +21,7 @@
 #define DEPTH_MAX 64u
 #define REQUEST_MAX (sizeof(struct store_header) + KEY_BYTES + STORE_VALUE_MAX)
 
-static const char usage[] = "usage: circuit-load [-c] HOST PORT REQUESTS "
-			    "[VALUE-BYTES [DEPTH]]\n";
+static const char usage[] = "[-c] HOST PORT REQUESTS [BYTES [DEPTH]]";
 
 struct load {
 	struct switchboard *s;
@@ -153,7 +152,7 @@ int main(int argc, char **argv)
 	argv += copy;
 	argc -= copy;
 	if (argc < 4 || argc > 6) {
-		fputs(usage, stderr);
+		fprintf(stderr, "usage: circuit-load %s\n", usage);
 		return 2;
 	}
 	requests = number(argc, argv, 3, 1, 1000000000);

@@ -45,7 +45,7 @@ static struct item **find(const uint8_t *key, uint16_t bytes)
 	return at;
 }
 
-static void delete (struct item **at)
+static void drop(struct item **at)
 {
 	struct item *old = *at;
 
@@ -67,7 +67,7 @@ static enum store_status set(const struct store_header *h, const uint8_t *body)
 	memcpy(new->bytes, body, h->key_bytes + h->value_bytes);
 	at = find(new->bytes, h->key_bytes);
 	if (*at)
-		delete (at);
+		drop(at);
 	if (items >= ITEMS_MAX) {
 		free(new);
 		return STORE_FULL;
@@ -90,7 +90,7 @@ static size_t answer(const struct store_header *h, const uint8_t *body,
 	} else if (!*at) {
 		a.call = STORE_NOT_THERE;
 	} else if (h->call == STORE_DELETE) {
-		delete (at);
+		drop(at);
 	} else {
 		a.value_bytes = (*at)->value_bytes;
 		memcpy(to + sizeof(a), (*at)->bytes + (*at)->key_bytes,

@@ -6,14 +6,15 @@
 # library-*, which the cases sockets_local and sockets_proxied run.
 
 cases_per_guest+=" examples mapped_nonsense"
+cases_alone+=" direct_in_place direct_in_place_destroyed"
 
 # Somebody listens in that guest
 listening() {
 	guest "$1" "grep -q ^listening /proc/net/switchboard"
 }
 
-# copy_file FROM TO ADDRESS SENDER RECEIVER: a file, byte for byte; SENDER and
-# RECEIVER are -c for who copies, or empty
+# copy_file FROM TO ADDRESS SENDER RECEIVER [HOW]: a file, byte for byte; SENDER and
+# RECEIVER are -c for who copies, or empty; HOW the receiver then works
 copy_file() {
 	guest "$2" "rm -f /tmp/copy /tmp/in; killall -q circuit-file
 		(circuit-file $5 receive 7200 /tmp/copy >/tmp/in 2>&1 &)"
@@ -25,7 +26,7 @@ copy_file() {
 	expect "the copy" "$(guest "$2" "md5sum </tmp/copy")" \
 		"$(guest "$1" "md5sum </tmp/file")"
 	[ "$4" = -c ] || grep -q "in place" "$logs/sent"
-	[ "$5" = -c ] || guest "$2" "grep -q 'in place' /tmp/in"
+	[ "$5" = -c ] || guest "$2" "grep -q '${6:-in place}' /tmp/in"
 }
 
 # Files and values from the other guest, through the proxies, and within one;
@@ -70,4 +71,54 @@ case_mapped_nonsense() {
 	wait_for 30 guest "$1" \
 		"grep -q '^# sockets 0' /proc/net/switchboard"
 	guest "$1" "wget -q -O /dev/null http://10.90.0.1/"
+}
+
+# Between two guests without a copy; a called PV guest cannot show its programs
+# another's pages, and copies
+case_direct_in_place() {
+	local name
+	for name in g-pvh g-pv; do
+		guest "$name" "dmesg -c >/dev/null
+			head -c 3000001 /dev/urandom >/tmp/file"
+	done
+	copy_file g-pv g-pvh 10.88.0.11 "" ""
+	copy_file g-pv g-pvh fd88::11 -c ""
+	copy_file g-pvh g-pv 10.88.0.12 "" "" copied
+	guest g-pvh "(circuit-store 7200 >/dev/null 2>&1 &)"
+	wait_for 20 listening g-pvh
+	guest g-pv "circuit-load 10.88.0.11 7200 1000 1000"
+	guest g-pv "mapscribble 5 $RANDOM 10.88.0.11 7200"
+	guest g-pv "circuit-load 10.88.0.11 7200 1000 1000 16"
+	guest g-pvh "killall circuit-store"
+	for name in g-pvh g-pv; do
+		expect "complaints of $name" "$(guest "$name" \
+			"dmesg | grep -cE 'BUG|Oops|WARNING|bad page|Call Trace'")" 0
+	done
+}
+
+# The caller dies while its pages are mapped into a program of the callee
+case_direct_in_place_destroyed() {
+	local pages
+	make_peer
+	guest g-pvh "dmesg -c >/dev/null; rm -f /tmp/in
+		(circuit-file receive 7200 /dev/null >/tmp/in 2>&1
+		echo status \$? >>/tmp/in) </dev/null >/dev/null 2>&1 &"
+	wait_for 20 listening g-pvh
+	guest g-peer "(truncate -s 4G /tmp/file
+		circuit-file send 10.88.0.11 7200 /tmp/file) \
+		</dev/null >/dev/null 2>&1 &"
+	wait_for 20 guest g-pvh "grep -q ^open /proc/net/switchboard"
+	pages=$(count g-pvh pages_foreign)
+	drop_peer
+	wait_for 10 guest g-pvh "grep -q status /tmp/in"
+	guest g-pvh "cat /tmp/in"
+	guest g-pvh "grep -q 'reset by peer' /tmp/in"
+	wait_for 5 dom0 "! xl list | grep -q '(null)'"
+	# the circuit's at least, and those that were ready
+	[ "$(count g-pvh pages_foreign)" -le $((pages - 9)) ] || {
+		echo "pages of a guest that is gone are still mapped"
+		return 1
+	}
+	expect "complaints" "$(guest g-pvh \
+		"dmesg | grep -cE 'BUG|Oops|WARNING|bad page|Call Trace'")" 0
 }
