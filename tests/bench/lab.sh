@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # for who sources this
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # lab.sh - a lab on the instruction clock with everything that is measured
@@ -10,9 +10,7 @@ port=7001
 dom0_address=10.90.0.1
 staged=build/bench
 # Of the guests that serve on circuits, as switchboard.json has them
-# shellcheck disable=SC2034 # for who sources this
 declare -A address=([pvh]=10.88.0.21 [pv]=10.88.0.22)
-# shellcheck disable=SC2034
 declare -A serves=([pvh]=7101 [pv]=7201)
 # One answer to a lab's command must come within this
 command_s=900
@@ -71,18 +69,18 @@ create_on_packets() {
 		--overlay "$staged/guest" "${@:3}"
 }
 
-# create NAME TYPE WORD...: on circuits
+# create NAME TYPE ADDRESS PORT WORD...: on circuits; it can connect there
 create_on_circuits() {
 	timeout $command_s "$lab" guest create "$1" --type "$2" \
-		--overlay "$staged/guest" --overlay "$staged/circuits" "${@:3}"
-	wait_for_circuits "$1"
+		--overlay "$staged/guest" --overlay "$staged/circuits" "${@:5}"
+	wait_for_circuits "$1" "$3" "$4"
 }
 
 # The line exists when the guest has its address
 wait_for_circuits() {
 	local tries
 	for tries in {1..50}; do
-		guest "$1" /bin/sbperf client $dom0_address $port --repeat 1 \
+		guest "$1" /bin/sbperf client "$2" "$3" --repeat 1 \
 			rounds >/dev/null 2>&1 && return
 	done
 	say "$1 cannot connect after $tries tries"
