@@ -222,10 +222,10 @@ void sb_callee_bell(struct sb_foreign_line *line, u32 entry)
 	struct sb_callee *callee = NULL;
 	struct sb_sock *sb;
 
-	/* pairs with map(): what is found is whole */
-	if (slot)
+	if (slot) {
+		/* pairs with map(): what is found is whole */
 		callee = smp_load_acquire(slot);
-
+	}
 	if (!callee) {
 		sb_foreign_want(line, entry);
 		return;

@@ -236,7 +236,7 @@ static void end_something(struct slot *s, struct random *r)
 
 	switch (random_below(r, 8)) {
 	case 0:
-		connect(s->fd, &none, sizeof(none));
+		(void)!connect(s->fd, &none, sizeof(none));
 		break;
 	case 1:
 		shutdown(s->fd, random_below(r, 3));

@@ -72,14 +72,11 @@ static int pending_error(int fd)
 /* POLLIN and EPOLLIN, and so on, are the same bits */
 static void report_events(const struct held *held, unsigned int events)
 {
-	char words[32] = "";
+	char words[32];
 
-	if (events & POLLIN)
-		strcat(words, "IN ");
-	if (events & POLLHUP)
-		strcat(words, "HUP ");
-	if (events & POLLERR)
-		strcat(words, "ERR ");
+	snprintf(words, sizeof(words), "%s%s%s", events & POLLIN ? "IN " : "",
+		 events & POLLHUP ? "HUP " : "",
+		 events & POLLERR ? "ERR " : "");
 	report(held, words, pending_error(held->fd));
 }
 

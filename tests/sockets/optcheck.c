@@ -59,7 +59,7 @@ static void set_option(int fd, const char *word)
 	for (size_t i = 0; value && i < KNOWN_COUNT; i++) {
 		const struct known *known = &table[i];
 
-		if (strncmp(word, known->name, (size_t)(value - word)) ||
+		if (strncmp(word, known->name, (size_t)(value - word)) != 0 ||
 		    known->name[value - word])
 			continue;
 		number = atoi(++value);
@@ -84,7 +84,7 @@ static int hold(char **words)
 	far.sin_port = htons((unsigned short)atoi(words[1]));
 	if (inet_pton(AF_INET, words[0], &far.sin_addr) != 1)
 		die(words[0]);
-	for (words += 2; *words && strcmp(*words, "--"); words++)
+	for (words += 2; *words && strcmp(*words, "--") != 0; words++)
 		set_option(fd, *words);
 	if (connect(fd, (struct sockaddr *)&far, sizeof(far)))
 		die("connect");
@@ -117,7 +117,7 @@ static void print_options(int fd)
 
 static bool goes_to(int fd, int port)
 {
-	struct sockaddr_in far;
+	struct sockaddr_in far = { .sin_family = AF_UNSPEC };
 	socklen_t bytes = sizeof(far);
 
 	return getpeername(fd, (struct sockaddr *)&far, &bytes) == 0 &&

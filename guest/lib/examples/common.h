@@ -11,7 +11,8 @@
 #include <switchboard.h>
 
 /* Tell why, with errno's text, and end the program */
-_Noreturn void die(const char *format, ...);
+_Noreturn __attribute__((format(printf, 1, 2))) void die(const char *format,
+							 ...);
 
 /* A connection to a numeric address, attached; @copy: not in place */
 struct switchboard *open_connection(const char *host, const char *port,

@@ -46,7 +46,7 @@ static struct stage stage;
 static uint8_t *map_area(void)
 {
 	int fd = memfd_create("ring", MFD_CLOEXEC);
-	uint8_t *base = mmap(NULL, 2 * AREA_BYTES, PROT_NONE,
+	uint8_t *base = mmap(NULL, (size_t)2 * AREA_BYTES, PROT_NONE,
 			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (fd < 0 || base == MAP_FAILED || ftruncate(fd, AREA_BYTES) != 0)
@@ -217,7 +217,7 @@ static void write_quarters(void *shared)
 	uint32_t quarters = s->pace.bytes / PIECE_BYTES;
 
 	for (uint32_t n = 0; n < quarters; n++) {
-		uint8_t *quarter = s->area + n % 4 * PIECE_BYTES;
+		uint8_t *quarter = s->area + (size_t)(n % 4) * PIECE_BYTES;
 
 		await(&word[SB_PEER].consumed, n < 4 ? 0 : n - 3);
 		for (size_t at = 0; at < PIECE_BYTES; at += piece)
@@ -234,7 +234,8 @@ static void read_quarters(void *shared)
 	uint32_t quarters = s->pace.bytes / PIECE_BYTES;
 
 	for (uint32_t n = 0; n < quarters; n++) {
-		const uint8_t *quarter = s->area + n % 4 * PIECE_BYTES;
+		const uint8_t *quarter =
+			s->area + (size_t)(n % 4) * PIECE_BYTES;
 
 		await(&word[SB_OWNER].produced, n + 1);
 		for (size_t at = 0; at < PIECE_BYTES; at += piece)

@@ -190,7 +190,7 @@ void serve_datagrams(uint16_t port)
 
 static void set_timeout(int fd, unsigned int ms)
 {
-	struct timeval limit = { ms / 1000, ms % 1000 * 1000 };
+	struct timeval limit = { ms / 1000, ms % 1000 * 1000L };
 
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 }

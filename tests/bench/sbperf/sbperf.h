@@ -17,7 +17,7 @@
 #define REQUEST_BYTES 64
 #define SAMPLES_MAX 1000
 /* Largest write; reads are of READ_BYTES */
-#define CHUNK_BYTES (1024u * 1024)
+#define CHUNK_BYTES 1048576u
 #define READ_BYTES 65536u
 
 enum request_kind {
