@@ -29,12 +29,7 @@ _Noreturn void die(const char *format, ...)
 
 static struct switchboard *begin(int fd, bool copy)
 {
-	struct switchboard *s =
-		switchboard_attach(fd, copy ? SWITCHBOARD_COPY : 0);
-
-	if (!s)
-		die("cannot attach");
-	return s;
+	return switchboard_attach(fd, copy ? SWITCHBOARD_COPY : 0);
 }
 
 /* A numeric address of either family, so that no resolver is needed */
@@ -64,10 +59,14 @@ struct switchboard *open_connection(const char *host, const char *port,
 	struct sockaddr_storage a;
 	socklen_t bytes = parse(&a, host, port);
 	int fd = socket(a.ss_family, SOCK_STREAM, 0);
+	struct switchboard *s;
 
 	if (fd < 0 || connect(fd, (struct sockaddr *)&a, bytes) != 0)
 		die("%s port %s", host, port);
-	return begin(fd, copy);
+	s = begin(fd, copy);
+	if (!s)
+		die("cannot attach");
+	return s;
 }
 
 int open_listener(const char *port)
@@ -87,11 +86,20 @@ int open_listener(const char *port)
 
 struct switchboard *next_connection(int listener, bool copy)
 {
-	int fd = accept(listener, NULL, NULL);
+	struct switchboard *s;
+	int fd;
 
-	if (fd < 0)
-		die("accept");
-	return begin(fd, copy);
+	for (;;) {
+		fd = accept(listener, NULL, NULL);
+		if (fd < 0 && errno != ECONNABORTED && errno != EINTR)
+			die("accept");
+		s = fd < 0 ? NULL : begin(fd, copy);
+		if (s)
+			return s;
+		/* a client that has gone already is no reason to end */
+		if (fd >= 0)
+			close(fd);
+	}
 }
 
 bool take_record(struct switchboard *s, void *to, size_t bytes)
