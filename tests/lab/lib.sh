@@ -33,6 +33,11 @@ guest() {
 	timeout 240 "$lab" guest run "$@" </dev/null
 }
 
+# count GUEST NAME: what /proc/net/switchboard says there
+count() {
+	guest "$1" "sed -n 's/^# $2 //p' /proc/net/switchboard"
+}
+
 # wait_for SECONDS COMMAND...: until it succeeds
 wait_for() {
 	local deadline=$((SECONDS + $1))

@@ -14,11 +14,6 @@ address_of() {
 	echo "10.88.0.${guest_number[$1]}"
 }
 
-# count GUEST NAME: what /proc/net/switchboard says
-count() {
-	guest "$1" "sed -n 's/^# $2 //p' /proc/net/switchboard"
-}
-
 # far GUEST PORT: a server there that checks every byte
 far() {
 	guest "$1" "streamcheck server :: $2 >/tmp/far-$2 2>&1 &"
@@ -31,17 +26,17 @@ far_end() {
 
 # direct CALLER CALLEE WORDS...: streamcheck, and Dom0 was not in the path
 direct() {
-	local caller=$1 callee=$2 called taken
+	local caller=$1 callee=$2 called taken lies
 	called=$(count "$caller" direct_called)
 	taken=$(count "$callee" direct_taken)
+	lies="$(count "$caller" lies) $(count "$callee" lies)"
 	guest "$caller" streamcheck client "${@:3}"
 	[ "$(count "$caller" direct_called)" -gt "$called" ] &&
 		[ "$(count "$callee" direct_taken)" -gt "$taken" ] || {
 		echo "not over a direct line"
 		return 1
 	}
-	expect "lies in $caller" "$(count "$caller" lies)" 0
-	expect "lies in $callee" "$(count "$callee" lies)" 0
+	expect "lies" "$(count "$caller" lies) $(count "$callee" lies)" "$lies"
 }
 
 make_peer() {
