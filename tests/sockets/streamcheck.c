@@ -115,6 +115,16 @@ void check_fail(const char *file, int line, const char *format, ...)
 	exit(1);
 }
 
+static void unstall(struct stream *s)
+{
+	struct stream **link = &stalled;
+
+	while (*link != s)
+		link = &(*link)->next_stalled;
+	*link = s->next_stalled;
+	s->stalled = false;
+}
+
 static void end(struct stream *s, const char *why, int error)
 {
 	if (why) {
@@ -127,6 +137,8 @@ static void end(struct stream *s, const char *why, int error)
 	} else {
 		passed++;
 	}
+	if (s->stalled)
+		unstall(s);
 	by_fd[s->fd] = NULL;
 	close(s->fd);
 	free(s);
