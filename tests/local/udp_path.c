@@ -211,6 +211,23 @@ START_TEST(sockets_do_not_notice_the_operators_death)
 }
 END_TEST
 
+/*
+ * The proxy may have died between sending "1" and giving its room back: then
+ * its successor sends it again, as networks may
+ */
+static void pass_second(struct guest_circuit *c, int fd,
+			const struct sb_address *to)
+{
+	struct sb_address from;
+	uint8_t got = 0;
+
+	ck_assert_int_eq(guest_datagram_send(c, to, "2", 1), 0);
+	ck_assert_int_eq(stage_udp_take(fd, &got, 1, &from), 1);
+	if (got == '1')
+		ck_assert_int_eq(stage_udp_take(fd, &got, 1, &from), 1);
+	ck_assert_int_eq(got, '2');
+}
+
 START_TEST(sockets_outlive_the_proxy)
 {
 	struct sb_address any = { .family = SB_FAMILY_IPV4, .port = 53 };
@@ -226,7 +243,7 @@ START_TEST(sockets_outlive_the_proxy)
 	stage_udp_pass(client, fd, &to, "1", 1);
 	stage_proxy_kill(&stage);
 	start_proxy();
-	stage_udp_pass(client, fd, &to, "2", 1);
+	pass_second(client, fd, &to);
 	for (int i = 0; i < 100 && got != 1; i++) {
 		stage_udp_give(fd, &place, "q", 1);
 		got = guest_datagram_wait(server, &h, &byte, 1, 30);
