@@ -119,9 +119,10 @@ static void unstall(struct stream *s)
 {
 	struct stream **link = &stalled;
 
-	while (*link != s)
+	while (*link && *link != s)
 		link = &(*link)->next_stalled;
-	*link = s->next_stalled;
+	if (*link)
+		*link = s->next_stalled;
 	s->stalled = false;
 }
 
