@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -351,4 +352,18 @@ void service_status(const struct service *s, struct ipc_status *status)
 	status->guests_all = 0;
 	status->circuits_all = 0;
 	status->more = false;
+}
+
+void service_raise_descriptors(void)
+{
+	struct rlimit limit = { LIMIT_DESCRIPTORS, LIMIT_DESCRIPTORS };
+
+	if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
+		return;
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	log_print(LOG_LEVEL_INFO, "descriptors: %llu, wanted %u",
+		  (unsigned long long)limit.rlim_max, LIMIT_DESCRIPTORS);
 }

@@ -95,6 +95,8 @@ void service_configure(struct service *s, int argc, char **argv);
  */
 int service_acquire(struct service *s);
 
+/* Ask for as many descriptors as may be had: a proxy's sockets are one each */
+void service_raise_descriptors(void);
 /* sandbox.user is taken from --user. Return: 0 or -errno, logged */
 int service_confine(struct service *s, const struct sandbox *sandbox);
 

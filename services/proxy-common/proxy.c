@@ -14,7 +14,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "services/common/limits.h"
 #include "services/proxy-common/circuit.h"
@@ -187,20 +186,6 @@ struct line *proxy_line_find(struct proxy *p, uint32_t domain, uint32_t number)
 	while (l && (l->attach.guest != domain || l->attach.line != number))
 		l = l->chain;
 	return l;
-}
-
-void proxy_raise_descriptors(void)
-{
-	struct rlimit limit = { LIMIT_DESCRIPTORS, LIMIT_DESCRIPTORS };
-
-	if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
-		return;
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &limit);
-	log_print(LOG_LEVEL_INFO, "descriptors: %llu, wanted %u",
-		  (unsigned long long)limit.rlim_max, LIMIT_DESCRIPTORS);
 }
 
 int proxy_init(struct proxy *p)

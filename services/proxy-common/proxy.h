@@ -138,8 +138,6 @@ struct proxy {
 	uint64_t count[PROXY_COUNTS_MAX];
 };
 
-/* Ask for as many descriptors as may be had: every socket is one */
-void proxy_raise_descriptors(void);
 /* Take the loop's events of @p->port; return 0 or -errno */
 int proxy_init(struct proxy *p);
 /* End every line */

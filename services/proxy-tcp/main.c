@@ -15,13 +15,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/resource.h>
 
 #include <xen/xen.h>
 #include <xen/sys/evtchn.h>
 #include <xen/sys/gntdev.h>
 
-#include "services/common/limits.h"
 #include "services/proxy-tcp/proxy.h"
 
 static struct proxy proxy;
@@ -65,26 +63,11 @@ static const struct sandbox sandbox = {
 	.inet = true,
 };
 
-/* Every connection is a descriptor: as many as may be had */
-static void raise_descriptors(void)
-{
-	struct rlimit limit = { LIMIT_DESCRIPTORS, LIMIT_DESCRIPTORS };
-
-	if (setrlimit(RLIMIT_NOFILE, &limit) == 0)
-		return;
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &limit);
-	log_print(LOG_LEVEL_INFO, "descriptors: %llu, wanted %u",
-		  (unsigned long long)limit.rlim_max, LIMIT_DESCRIPTORS);
-}
-
 static void acquire(struct proxy *p)
 {
 	int error;
 
-	raise_descriptors();
+	service_raise_descriptors();
 	if (service_acquire(&p->service))
 		exit(EXIT_FAILURE);
 	p->port = hypervisor_open(p->service.hypervisor, HYPERVISOR_GRANTS);

@@ -60,7 +60,7 @@ static void acquire(struct proxy *p)
 {
 	int error;
 
-	proxy_raise_descriptors();
+	service_raise_descriptors();
 	if (service_acquire(&p->service))
 		exit(EXIT_FAILURE);
 	p->port = hypervisor_open(p->service.hypervisor, HYPERVISOR_GRANTS);
