@@ -177,6 +177,8 @@ struct sb_table_page {
  * @ending:    circuits in state ENDING
  * @work:      fills the pool, ends grants
  * @sweep:     trims the pool, resets circuits that do not close
+ * @left:      the sweep has dropped its reference
+ * @patience:  until grants that did not end are tried again, jiffies
  * @free:      frees the line
  */
 struct sb_guest_line {
@@ -210,6 +212,8 @@ struct sb_guest_line {
 	struct list_head ending;
 	struct work_struct work;
 	struct delayed_work sweep;
+	bool left;
+	unsigned long patience;
 	struct work_struct free;
 };
 

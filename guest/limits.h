@@ -68,6 +68,8 @@
 #define SB_ORPHAN_S 120u
 /* How often pools are trimmed and orphans looked for */
 #define SB_SWEEP_S 5u
+/* Grants of a lost line that did not end are tried again, first after this */
+#define SB_PATIENCE_MS 20u
 
 /* A blocking connect or listen waits this long for the operator at start-up */
 #define SB_ATTACH_S 10u

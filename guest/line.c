@@ -103,6 +103,7 @@ static void free_line(struct work_struct *work)
 		container_of(work, struct sb_guest_line, free);
 
 	sb_pool_end(line);
+	cancel_delayed_work_sync(&line->sweep);
 	cancel_work_sync(&line->work);
 	/* rings and slots are read under RCU */
 	synchronize_rcu();
@@ -176,10 +177,13 @@ void sb_line_put(struct sb_guest_line *line)
 /* Process context. The caller's reference is the one that the sweep drops */
 void sb_line_lose(struct sb_guest_line *line)
 {
+	/* the sweep may be faster than we are */
+	kref_get(&line->ref);
 	spin_lock_bh(&line->lock);
 	WRITE_ONCE(line->lost, true);
 	spin_unlock_bh(&line->lock);
 	sb_channel_close(&line->channel);
 	sb_pool_lose(line);
 	mod_delayed_work(sb_workqueue, &line->sweep, 0);
+	sb_line_put(line);
 }

@@ -471,6 +471,21 @@ static void ring_again(struct sb_circuit *c)
 		sb_circuit_ring(c, SB_OWNER);
 }
 
+/*
+ * The peer of a line that is lost lets go of everything at once, if it is
+ * honest: what it still maps is tried again before the next sweep would, at
+ * first after moments. The sweep is there as long as a circuit is.
+ */
+static void try_again_soon(struct sb_guest_line *line)
+{
+	if (list_empty(&line->ending))
+		return;
+	line->patience = clamp_t(unsigned long, 2 * line->patience,
+				 msecs_to_jiffies(SB_PATIENCE_MS),
+				 SB_SWEEP_S * HZ);
+	mod_delayed_work(sb_workqueue, &line->sweep, line->patience);
+}
+
 void sb_pool_work(struct work_struct *work)
 {
 	struct sb_guest_line *line =
@@ -485,6 +500,8 @@ void sb_pool_work(struct work_struct *work)
 		list_del_init(&c->node);
 		end(c);
 	}
+	if (READ_ONCE(line->lost))
+		try_again_soon(line);
 	if (test_and_clear_bit(0, &line->reattached))
 		visit_circuits(line, ring_again);
 	refill(line);
@@ -553,7 +570,11 @@ void sb_pool_sweep(struct work_struct *work)
 		container_of(work, struct sb_guest_line, sweep.work);
 
 	if (READ_ONCE(line->lost) && !READ_ONCE(line->used)) {
-		sb_line_put(line);
+		bool left = line->left;
+
+		line->left = true;
+		if (!left)
+			sb_line_put(line);
 		return;
 	}
 	if (!READ_ONCE(line->lost)) {
