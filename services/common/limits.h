@@ -102,8 +102,6 @@
 /* Received datagrams without room: of a socket, and bytes of a line */
 #define LIMIT_PENDING (LIMIT_RECORD_BATCH + 1u)
 #define LIMIT_PENDING_BYTES 2097152u
-/* How often sockets beyond their rate are looked at */
-#define LIMIT_LATE_MS 10u
 /* How long one that is too large waits for a larger circuit */
 #define LIMIT_EXCHANGE_MS 500u
 /* How long answers are let in after their destination's verdict is withdrawn */

@@ -132,6 +132,7 @@ static void release(struct line *l)
 	unmap_page(l, l->directory);
 	unmap_page(l, l->doorbells);
 	unmap_page(l, l->header);
+	questions_end(l);
 	free(l);
 }
 
@@ -150,6 +151,25 @@ static void add_to_proxy(struct line *l)
 	l->proxy->lines++;
 }
 
+/* Another operator, or another configuration */
+static void renew(struct line *l, const struct ipc_attach *order)
+{
+	l->attach = *order;
+	bucket_change(&l->tokens, order->calls_per_s, order->calls_burst);
+	questions_withdraw(l);
+	verdicts_ask_again(&l->verdicts, loop_now(&l->proxy->service.loop));
+	l->told = (struct ipc_counts){ 0 };
+}
+
+static int prepare(struct line *l)
+{
+	l->channel = -1;
+	l->held_end = &l->held;
+	bucket_init(&l->tokens, l->attach.calls_per_s, l->attach.calls_burst,
+		    loop_now(&l->proxy->service.loop));
+	return questions_begin(l);
+}
+
 int line_attach(struct proxy *p, const struct ipc_attach *order,
 		const char **why)
 {
@@ -157,10 +177,7 @@ int line_attach(struct proxy *p, const struct ipc_attach *order,
 	int error;
 
 	if (l && is_same(l, order)) {
-		l->attach = *order;
-		/* another operator knows nothing yet */
-		l->told = (struct ipc_counts){ 0 };
-		p->kind->line_changed(l);
+		renew(l, order);
 		return 0;
 	}
 	if (l)
@@ -171,8 +188,9 @@ int line_attach(struct proxy *p, const struct ipc_attach *order,
 		return -ENOMEM;
 	l->proxy = p;
 	l->attach = *order;
-	l->channel = -1;
-	error = map_line(l, why);
+	error = prepare(l);
+	if (!error)
+		error = map_line(l, why);
 	if (!error)
 		error = bind_line(l, why);
 	if (!error)

@@ -30,8 +30,10 @@ void circuit_begin(struct circuit *c, uint32_t generation)
 	c->generation = generation;
 	c->word = 0;
 	c->active = true;
+	c->paid = false;
+	c->left = false;
+	c->since_ms = loop_now(&c->line->proxy->service.loop);
 	c->line->circuits++;
-	c->line->opens++;
 }
 
 void circuit_resume(struct circuit *c, uint32_t generation)
@@ -48,7 +50,10 @@ static void store_word(struct circuit *c, uint32_t word)
 {
 	c->word = word;
 	sb_store_full(&c->shared->peer, word);
-	line_ring(c->line, c->entry);
+	if (c->left)
+		line_ring_later(c->line, c->entry);
+	else
+		line_ring(c->line, c->entry);
 }
 
 void circuit_publish(struct circuit *c, uint32_t flags_and_state)
@@ -71,6 +76,8 @@ void circuit_take(struct circuit *c)
 void circuit_end(struct circuit *c, uint32_t error, uint32_t flags)
 {
 	c->line->proxy->kind->ended(c, flags);
+	verdicts_leave(&c->question);
+	tokens_leave(c);
 	c->active = false;
 	c->line->circuits--;
 	c->line->proxy->count[PROXY_ENDED]++;
@@ -87,7 +94,7 @@ void circuit_end_liar(struct circuit *c, const char *what)
 void circuit_refuse(struct circuit *c, uint32_t generation, uint32_t error)
 {
 	c->generation = generation;
-	c->line->opens++;
+	c->left = false;
 	c->line->refused++;
 	sb_store(&c->shared->error, error);
 	store_word(c, sb_word(generation, SB_PEER_CLOSED));
@@ -106,6 +113,7 @@ static void answer_closed(struct line *l, uint32_t entry, uint32_t generation)
 	if (!c || circuit_is_over(c, generation))
 		return;
 	c->generation = generation;
+	c->left = false;
 	sb_store(&c->shared->error, 0);
 	store_word(c, sb_word(generation, SB_PEER_CLOSED));
 }
@@ -118,15 +126,17 @@ static void answer_revoked(struct line *l, uint32_t entry, uint32_t generation)
 		return;
 	circuit_unmap(c);
 	c->generation = generation;
+	c->left = false;
 	store_word(c, sb_word(generation, SB_PEER_UNMAPPED));
-	line_circuit_free(c);
+	if (!c->kept)
+		line_circuit_free(c);
 }
 
 static void map_ahead(struct line *l, uint32_t entry)
 {
 	struct circuit *c;
 
-	if (l->mapped >= l->attach.circuits_max)
+	if (l->mapped >= line_mapped_max(l))
 		return;
 	c = line_circuit_make(l, entry);
 	if (c && !c->pages && circuit_map(c) == 0)
@@ -286,7 +296,7 @@ static int map_pages(struct circuit *c)
 
 	if (order > SB_ORDER_MAX)
 		return -EINVAL;
-	if (l->mapped >= l->attach.circuits_max + LIMIT_LINE_MAPPED_SPARE)
+	if (l->mapped >= line_mapped_max(l) + LIMIT_LINE_MAPPED_SPARE)
 		return -ENOBUFS;
 	error = read_grants(c, SB_CIRCUIT_PAGES(order), gref);
 	if (error)

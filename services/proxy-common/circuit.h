@@ -25,6 +25,13 @@
  * @base:       index page, then tx, then rx; the guest's
  * @tx:         ring from the guest
  * @rx:         ring to the guest
+ * @question:   waits for a verdict
+ * @held_next:  behind it in line.held
+ * @held_back:  the pointer that points here while it waits for a token
+ * @paid:       has its token
+ * @left:       the program has closed it: nobody waits for its bells
+ * @kept:       the kind has it on a list: not to be forgotten
+ * @since_ms:   when this generation began
  */
 struct circuit {
 	struct line *line;
@@ -38,6 +45,13 @@ struct circuit {
 	uint8_t *base;
 	struct sb_reader tx;
 	struct sb_writer rx;
+	struct verdict_waiter question;
+	struct circuit *held_next;
+	struct circuit **held_back;
+	bool paid;
+	bool left;
+	bool kept;
+	uint64_t since_ms;
 };
 
 /* Look at an entry of which nothing is known yet, or at a known circuit */
@@ -82,6 +96,38 @@ void circuit_end_liar(struct circuit *c, const char *what);
 void circuit_refuse(struct circuit *c, uint32_t generation, uint32_t error);
 /* Was this generation already answered CLOSED, by us? */
 bool circuit_is_over(const struct circuit *c, uint32_t generation);
+
+/* --- questions.c --- */
+
+/* Nothing is known about the line's destinations. Return: 0 or -errno */
+int questions_begin(struct line *l);
+/* None of its circuits is active */
+void questions_end(struct line *l);
+/**
+ * questions_find() - what does the operator say?
+ *
+ * Return: true with its answer; otherwise it was asked, and the circuit is
+ * looked at when that is worth while.
+ */
+bool questions_find(struct circuit *c, const struct verdict_key *key,
+		    struct verdict_answer *answer);
+/* The operator's orders `verdict`, and `withdraw` */
+void questions_answer(struct proxy *p, const struct ipc_verdict *verdict);
+void questions_withdraw(struct line *l);
+/* The timer of open questions */
+void questions_due(struct loop_timer *timer);
+
+/* --- tokens.c --- */
+
+/*
+ * Has the circuit its token? Otherwise it waits, behind others of its line
+ * that wait, and is looked at when it has.
+ */
+bool tokens_pay(struct circuit *c);
+/* It waits no longer */
+void tokens_leave(struct circuit *c);
+/* The timer of those that wait */
+void tokens_due(struct loop_timer *timer);
 
 static inline uint8_t *circuit_tx_area(const struct circuit *c)
 {

@@ -37,6 +37,30 @@ void line_ring(struct line *l, uint32_t entry)
 	proxy_queue(l->proxy, l);
 }
 
+void line_ring_later(struct line *l, uint32_t entry)
+{
+	if (l->laters == LINE_LATER_MAX)
+		line_ring_now(l);
+	l->later[l->laters++] = (uint16_t)entry;
+}
+
+void line_ring_now(struct line *l)
+{
+	if (!l->laters)
+		return;
+	l->notify = true;
+	proxy_queue(l->proxy, l);
+	for (uint32_t i = 0; i < l->laters; i++)
+		sb_bells_ring(&l->theirs, l->later[i]);
+	l->laters = 0;
+}
+
+void line_report(struct line *l)
+{
+	l->report_due = true;
+	proxy_queue(l->proxy, l);
+}
+
 /* Bells become entries to look at */
 static void take_bells(struct line *l)
 {
@@ -89,9 +113,19 @@ static unsigned int look_at_word(struct line *l, uint32_t word)
 
 static void send_event(struct line *l)
 {
+	line_ring_now(l);
 	l->notify = false;
 	l->proxy->count[PROXY_NOTIFICATIONS]++;
 	hypervisor_notify(l->proxy->port, l->channel);
+}
+
+/* Return: there is more to report */
+static bool report(struct line *l)
+{
+	if (l->proxy->kind->report(l))
+		return l->report_due;
+	proxy_starve(l->proxy);
+	return false;
 }
 
 bool line_run(struct line *l)
@@ -105,7 +139,7 @@ bool line_run(struct line *l)
 		looks += look_at_word(l, word);
 	if (l->notify)
 		send_event(l);
-	if (next_due(l) >= 0)
+	if ((l->report_due && report(l)) || next_due(l) >= 0)
 		return true;
 	if (!l->armed)
 		l->armed = sb_bells_arm(&l->ours);

@@ -9,10 +9,14 @@
 #define PROXY_COMMON_LINE_H
 
 #include "protocol/doorbell.h"
+#include "services/common/bucket.h"
 #include "services/common/log.h"
+#include "services/common/verdicts.h"
 #include "services/proxy-common/proxy.h"
 
 #define LINE_DUE_WORDS (SB_DOORBELL_WORDS / 64)
+/* Bells that wait for an event that is sent anyway */
+#define LINE_LATER_MAX 64u
 
 /**
  * struct line_page - a mapped page of the table
@@ -41,17 +45,25 @@ struct line_page {
  * @armed:     the guest sends events for its bells
  * @throttled: waits for the proxy's timer to be unmasked
  * @notify:    an event is to be sent at the end of the turn
+ * @later:     entries whose bells go with the next event
+ * @laters:    how many
+ * @report_due: the kind has something to tell the operator behind the turn
  * @useful:    something came of this turn
  * @useless:   events in a row of which nothing came
  * @due:       entries to be looked at
  * @due_words: words of @due that have any
  * @cursor:    word of @due to go on with
  * @page:      table pages mapped so far
+ * @verdicts:  what the operator said about destinations
+ * @tokens:    for calls
+ * @held:      circuits that wait for one
+ * @held_end:  where the next of them is appended
  * @circuits:  in use
+ * @standby:   of them, those that are no connections, but wait for some
  * @mapped:    circuits whose pages are mapped
  * @lies:      so far
- * @opens:     circuits asked for so far
- * @refused:   of them
+ * @calls:     of the guest so far: connections, or sockets
+ * @refused:   of them, and of what else it asked for
  * @told:      counts as the operator was told
  * @limit:     of the log
  */
@@ -71,16 +83,24 @@ struct line {
 	bool armed;
 	bool throttled;
 	bool notify;
+	uint16_t later[LINE_LATER_MAX];
+	uint32_t laters;
+	bool report_due;
 	bool useful;
 	uint32_t useless;
 	uint64_t due[SB_DOORBELL_WORDS];
 	uint64_t due_words[LINE_DUE_WORDS];
 	uint32_t cursor;
 	struct line_page *page[SB_TABLE_PAGES_MAX];
+	struct verdicts verdicts;
+	struct bucket tokens;
+	struct circuit *held;
+	struct circuit **held_end;
 	uint32_t circuits;
+	uint32_t standby;
 	uint32_t mapped;
 	uint64_t lies;
-	uint64_t opens;
+	uint64_t calls;
 	uint64_t refused;
 	struct ipc_counts told;
 	struct log_limit limit;
@@ -123,6 +143,20 @@ void line_for_each(const struct line *l,
 
 /* Ring the guest's bell */
 void line_ring(struct line *l, uint32_t entry);
+/*
+ * The same when nobody waits for it: the bell goes with the line's next event,
+ * or with an event of its own within LIMIT_COUNTS_MS.
+ */
+void line_ring_later(struct line *l, uint32_t entry);
+/* Send an event for those */
+void line_ring_now(struct line *l);
+/* The kind has something to tell the operator: its report() is called */
+void line_report(struct line *l);
+/* Circuits that may be mapped at once */
+static inline uint32_t line_mapped_max(const struct line *l)
+{
+	return l->proxy->kind->shares * l->attach.circuits_max;
+}
 /* Count and log something that an honest guest does not do */
 void line_lie(struct line *l, const char *what, uint32_t entry);
 

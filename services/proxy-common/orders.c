@@ -97,14 +97,26 @@ static struct ipc_message *draft_listing(const struct line *l)
 	return m;
 }
 
-/* The operator keeps no books of circuits: it only wants to know the lines */
+/* The operator keeps no books of circuits, only of lines and listeners */
 static void list(struct proxy *p)
 {
 	struct line *l;
 
-	for (unsigned int i = 0; i < PROXY_BUCKETS; i++)
-		for (l = p->line[i]; l; l = l->chain)
+	for (unsigned int i = 0; i < PROXY_BUCKETS; i++) {
+		for (l = p->line[i]; l; l = l->chain) {
+			if (p->kind->list)
+				p->kind->list(l);
 			orders_report(p, draft_listing(l));
+		}
+	}
+}
+
+static void withdraw(struct proxy *p, const struct ipc_line *order)
+{
+	struct line *l = proxy_line_find(p, order->guest, order->line);
+
+	if (l)
+		questions_withdraw(l);
 }
 
 void orders_report_counts(struct line *l)
@@ -114,8 +126,8 @@ void orders_report_counts(struct line *l)
 	m->counts = (struct ipc_counts){
 		.guest = l->attach.guest,
 		.line = l->attach.line,
-		.circuits = l->circuits,
-		.calls = l->opens,
+		.circuits = l->circuits - l->standby,
+		.calls = l->calls,
 		.refused = l->refused,
 	};
 	if (m->counts.circuits == l->told.circuits &&
@@ -140,8 +152,15 @@ static void take_order(struct endpoint *e, const struct ipc_message *m)
 	case IPC_ORDER_LIST:
 		list(p);
 		break;
+	case IPC_ORDER_VERDICT:
+		questions_answer(p, &m->verdict);
+		break;
+	case IPC_ORDER_WITHDRAW:
+		withdraw(p, &m->line);
+		break;
 	default:
-		p->kind->order(p, m);
+		if (p->kind->order)
+			p->kind->order(p, m);
 		break;
 	}
 }

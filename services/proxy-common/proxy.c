@@ -127,6 +127,7 @@ static void counts_due(struct loop_timer *timer)
 
 	loop_timer_start(&p->service.loop, timer, LIMIT_COUNTS_MS);
 	proxy_for_each_line(p, orders_report_counts);
+	proxy_for_each_line(p, line_ring_now);
 }
 
 void proxy_starve(struct proxy *p)
@@ -194,6 +195,8 @@ int proxy_init(struct proxy *p)
 	p->epoch = p->service.epoch;
 	p->throttle.fire = throttle_over;
 	p->starved.fire = starved_over;
+	p->tokens.fire = tokens_due;
+	p->questions.fire = questions_due;
 	p->counts.fire = counts_due;
 	loop_timer_start(&p->service.loop, &p->counts, LIMIT_COUNTS_MS);
 	p->service.loop.before_sleep = work;
@@ -208,6 +211,8 @@ void proxy_fini(struct proxy *p)
 	proxy_for_each_line(p, line_detach);
 	loop_timer_stop(&p->throttle);
 	loop_timer_stop(&p->starved);
+	loop_timer_stop(&p->tokens);
+	loop_timer_stop(&p->questions);
 	loop_timer_stop(&p->counts);
 	loop_unwatch(&p->service.loop, &p->channels);
 	free(p->by_channel);

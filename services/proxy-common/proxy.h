@@ -2,8 +2,8 @@
 /*
  * proxy.h - what every proxy is: lines on one side, sockets on the other
  *
- *	operator --- orders.c --- attach.c
- *	                            |
+ *	operator --- orders.c --- attach.c   questions.c, tokens.c
+ *	                            |              |
  *	guest ------ proxy.c ---- line.c --- circuit.c --- the proxy's own kind
  *
  * One thread. Bells, socket events and unfinished work all become one thing: a
@@ -37,6 +37,9 @@ enum proxy_count {
 	PROXY_THROTTLED, /* lines whose events came without cause */
 	PROXY_NO_DESCRIPTOR, /* sockets that could not be had */
 	PROXY_OPTIONS_FAILED, /* socket options the kernel refused */
+	PROXY_QUESTIONS, /* asked of the operator */
+	PROXY_STRAY_VERDICTS, /* its answers that nobody waited for */
+	PROXY_HELD, /* circuits that had to wait for a token */
 	PROXY_OWN_COUNTS
 };
 
@@ -47,45 +50,62 @@ enum proxy_count {
 
 /**
  * struct proxy_kind - what one proxy does with entries
+ * @name:          of the service
+ * @user:          that it runs as
  * @pair:          what the name of its pair with the operator begins with
  * @line_kind:     of its lines: enum sb_line_kind
- * @entry_kind:    of its entries, for lists: enum sb_entry_kind
+ * @shares:        how often a line may have circuits_max circuits mapped: once
+ *                 for what is called, once more for what is anything else
  * @line_bytes:    of its lines, struct line first
  * @circuit_bytes: of its circuits, struct circuit first
  * @count_name:    names of its own counts
  * @counts:        how many, at most PROXY_COUNTS_MAX - PROXY_OWN_COUNTS
  * @line_begin:    a line is attached, nothing of it is looked at yet; 0 or
  *                 -errno
- * @line_changed:  it was attached again: other limits, verdicts withdrawn
  * @line_end:      a line goes, its circuits have ended
  * @line_again:    something that could not be had may be had now
+ * @withdrawn:     what the operator said of the line's destinations holds no
+ *                 more; or NULL
+ * @report:        line.report_due: tell the operator, and clear that when there
+ *                 is nothing more to tell. Return: false when it cannot be
+ *                 told now. NULL when that is never set
  * @take_over:     an OFFERED entry that a process before this one answered,
  *                 or should have; its circuit is idle
  * @offered:       an OFFERED entry whose circuit is idle, or unknown
  * @go_on:         an active circuit whose guest's word is @owner, OFFERED
  * @ended:         the circuit ends: let go of the socket, and in @flags may be
  *                 SB_WORD_RESET. Called before CLOSED is written
- * @order:         an order that is not about lines
+ * @order:         an order that is not about lines or verdicts; or NULL
+ * @list:          tell the operator what a line has, before the line itself is
+ *                 listed; or NULL
  * @fill:          kind, state, addresses and counts of an active circuit
+ * @is_shown:      has it a row? NULL: all have
+ * @fill_line:     what a line's row has beyond that of any proxy; or NULL
  */
 struct proxy_kind {
+	const char *name;
+	const char *user;
 	const char *pair;
 	uint16_t line_kind;
-	uint8_t entry_kind;
+	uint8_t shares;
 	size_t line_bytes;
 	size_t circuit_bytes;
 	const char *const *count_name;
 	unsigned int counts;
 	int (*line_begin)(struct line *l);
-	void (*line_changed)(struct line *l);
 	void (*line_end)(struct line *l);
 	void (*line_again)(struct line *l);
+	void (*withdrawn)(struct line *l);
+	bool (*report)(struct line *l);
 	void (*take_over)(struct line *l, uint32_t entry, uint32_t generation);
 	void (*offered)(struct line *l, uint32_t entry, uint32_t generation);
 	void (*go_on)(struct circuit *c, uint32_t owner);
 	void (*ended)(struct circuit *c, uint32_t flags);
 	void (*order)(struct proxy *p, const struct ipc_message *m);
+	void (*list)(const struct line *l);
 	void (*fill)(const struct circuit *c, struct ipc_circuit_row *row);
+	bool (*is_shown)(const struct circuit *c);
+	void (*fill_line)(const struct line *l, struct ipc_guest_row *row);
 };
 
 /**
@@ -99,7 +119,7 @@ struct proxy_channel {
 /**
  * struct proxy - the process
  * @service:  loop, status, events
- * @kind:     what it does; set by main()
+ * @kind:     what it does; set by proxy_main()
  * @operator: orders come, reports go
  * @port:     the hypervisor
  * @channels: its event channels
@@ -113,7 +133,10 @@ struct proxy_channel {
  * @unmasks:  how many
  * @throttle: when lines with events without cause are heard again
  * @starved:  when the kind tries again what could not be had
- * @counts:   when the operator is told how much is in use
+ * @tokens:   when circuits that wait for a token are looked after
+ * @questions: when open questions are looked after
+ * @counts:   when the operator is told how much is in use, and late bells are
+ *            rung
  * @epoch:    of the next line to be attached
  * @count:    for status: enum proxy_count, then the kind's own
  */
@@ -133,6 +156,8 @@ struct proxy {
 	unsigned int unmasks;
 	struct loop_timer throttle;
 	struct loop_timer starved;
+	struct loop_timer tokens;
+	struct loop_timer questions;
 	struct loop_timer counts;
 	uint32_t epoch;
 	uint64_t count[PROXY_COUNTS_MAX];

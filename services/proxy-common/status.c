@@ -17,6 +17,9 @@ static const char *const count_name[PROXY_OWN_COUNTS] = {
 	[PROXY_THROTTLED] = "throttled",
 	[PROXY_NO_DESCRIPTOR] = "no-descriptor",
 	[PROXY_OPTIONS_FAILED] = "options-failed",
+	[PROXY_QUESTIONS] = "questions",
+	[PROXY_STRAY_VERDICTS] = "stray-verdicts",
+	[PROXY_HELD] = "calls-held",
 };
 
 /**
@@ -39,10 +42,12 @@ static void fill_guest(const struct line *l, struct ipc_guest_row *row)
 		 l->throttled ? "throttled" : "attached");
 	snprintf(row->proxy, sizeof(row->proxy), "%s",
 		 l->proxy->service.instance);
-	row->circuits = l->circuits;
-	row->requests = l->opens;
+	row->circuits = l->circuits - l->standby;
+	row->requests = l->calls;
 	row->refused = l->refused;
 	row->lies = l->lies;
+	if (l->proxy->kind->fill_line)
+		l->proxy->kind->fill_line(l, row);
 }
 
 static void fill_circuit(const struct circuit *c, struct ipc_circuit_row *row)
@@ -55,15 +60,18 @@ static void fill_circuit(const struct circuit *c, struct ipc_circuit_row *row)
 	row->line = l->attach.line;
 	row->entry = c->entry;
 	row->generation = c->generation;
+	row->age_s = (loop_now(&l->proxy->service.loop) - c->since_ms) / 1000;
 	l->proxy->kind->fill(c, row);
 }
 
 static void add_circuit(struct circuit *c, void *argument)
 {
+	bool (*is_shown)(const struct circuit *c) =
+		c->line->proxy->kind->is_shown;
 	struct rows *rows = argument;
 	struct ipc_status *status = rows->status;
 
-	if (!c->active)
+	if (!c->active || (is_shown && !is_shown(c)))
 		return;
 	status->circuits_all++;
 	if (rows->skip) {

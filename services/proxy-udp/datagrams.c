@@ -27,19 +27,11 @@ void datagrams_look_at(struct datagrams *d)
 	line_look_at(d->circuit.line, d->circuit.entry);
 }
 
-static void set_phase(struct datagrams *d, enum datagrams_phase phase)
-{
-	struct udp_line *ul = udp_line_of(d);
-
-	ul->late += (phase == DATAGRAMS_LATE) - (d->phase == DATAGRAMS_LATE);
-	d->phase = phase;
-}
-
 void datagrams_opened(struct datagrams *d)
 {
 	struct circuit *c = &d->circuit;
 
-	set_phase(d, DATAGRAMS_OPEN);
+	d->phase = DATAGRAMS_OPEN;
 	c->shared->local = d->outlet->local;
 	c->shared->remote = (struct sb_address){ 0 };
 	circuit_publish(c, SB_PEER_OPEN);
@@ -49,7 +41,7 @@ void datagrams_opened(struct datagrams *d)
 
 void datagrams_restart(struct datagrams *d)
 {
-	set_phase(d, DATAGRAMS_LATE);
+	d->phase = DATAGRAMS_LATE;
 	datagrams_look_at(d);
 }
 
@@ -88,36 +80,18 @@ static void bind_outlet(struct datagrams *d)
 	open_outlet(d, error ? NULL : &place);
 }
 
-/* Sockets that the process before us had were paid for */
-static bool pay(struct datagrams *d)
-{
-	struct udp_line *ul = udp_line_of(d);
-	struct proxy *p = ul->line.proxy;
-	struct udp_proxy *up = (struct udp_proxy *)(void *)p;
-
-	if (d->resumed)
-		return true;
-	if (!bucket_has(&ul->calls, loop_now(&p->service.loop))) {
-		if (!loop_timer_running(&up->tokens))
-			loop_timer_start(&p->service.loop, &up->tokens,
-					 LIMIT_LATE_MS);
-		return false;
-	}
-	bucket_take(&ul->calls);
-	return true;
-}
-
 static void start(struct datagrams *d)
 {
 	struct circuit *c = &d->circuit;
 
-	if (!pay(d))
+	/* sockets that the process before us had were paid for */
+	if (!d->resumed && !tokens_pay(c))
 		return;
 	if (d->replaces != SB_ENTRY_NONE && exchange_begin(d)) {
-		set_phase(d, DATAGRAMS_REPLACING);
+		d->phase = DATAGRAMS_REPLACING;
 		circuit_take(c);
 	} else if (wants_place(d)) {
-		set_phase(d, DATAGRAMS_BINDING);
+		d->phase = DATAGRAMS_BINDING;
 		if (!c->word)
 			circuit_take(c);
 		bind_outlet(d);
@@ -200,6 +174,7 @@ static struct datagrams *begin(struct line *l, uint32_t entry,
 
 	if (!c)
 		return NULL;
+	l->calls++;
 	if (__atomic_load_n(&c->shared->kind, __ATOMIC_ACQUIRE) !=
 	    SB_ENTRY_DATAGRAM) {
 		line_lie(l, "an entry that is for no datagrams", entry);
@@ -211,13 +186,11 @@ static struct datagrams *begin(struct line *l, uint32_t entry,
 	else
 		circuit_begin(c, generation);
 	d->phase = DATAGRAMS_LATE;
-	udp_line_of(d)->late++;
 	d->resumed = resumed;
 	d->replaces = sb_load(&c->shared->listener);
 	d->successor = NULL;
 	d->outlet = NULL;
 	sb_store(&c->shared->grow_switch, 0);
-	d->since_ms = loop_now(&l->proxy->service.loop);
 	return d;
 }
 
@@ -261,29 +234,15 @@ static void ended(struct circuit *c, uint32_t flags)
 {
 	struct datagrams *d = datagrams_of(c);
 
-	set_phase(d, DATAGRAMS_OPEN);
+	d->phase = DATAGRAMS_OPEN;
 	exchange_forget(d);
-	verdicts_leave(&d->waiter);
 	if (d->outlet)
 		outlet_close(d->outlet);
 }
 
 static int line_begin(struct line *l)
 {
-	struct udp_line *ul = (struct udp_line *)(void *)l;
-
-	bucket_init(&ul->calls, l->attach.calls_per_s, l->attach.calls_burst,
-		    loop_now(&l->proxy->service.loop));
-	return destination_begin(ul);
-}
-
-/* Another operator, perhaps: it has another mind, perhaps */
-static void line_changed(struct line *l)
-{
-	struct udp_line *ul = (struct udp_line *)(void *)l;
-
-	bucket_change(&ul->calls, l->attach.calls_per_s, l->attach.calls_burst);
-	destination_withdraw(ul, true);
+	return destination_begin((struct udp_line *)(void *)l);
 }
 
 static void line_end(struct line *l)
@@ -291,28 +250,9 @@ static void line_end(struct line *l)
 	destination_end((struct udp_line *)(void *)l);
 }
 
-static void look_if_late(struct circuit *c, void *argument)
+static void withdrawn(struct line *l)
 {
-	if (c->active && datagrams_of(c)->phase == DATAGRAMS_LATE)
-		line_look_at(c->line, c->entry);
-}
-
-static void look_at_late(struct line *l)
-{
-	if (((struct udp_line *)(void *)l)->late)
-		line_for_each(l, look_if_late, NULL);
-}
-
-static void tokens_due(struct loop_timer *timer)
-{
-	struct udp_proxy *up = loop_owner(timer, struct udp_proxy, tokens);
-
-	proxy_for_each_line(&up->proxy, look_at_late);
-}
-
-void datagrams_init(struct udp_proxy *up)
-{
-	up->tokens.fire = tokens_due;
+	destination_withdraw((struct udp_line *)(void *)l);
 }
 
 static void look_if_stuck(struct circuit *c, void *argument)
@@ -333,12 +273,11 @@ static void fill(const struct circuit *c, struct ipc_circuit_row *row)
 {
 	const struct datagrams *d = (const struct datagrams *)(const void *)c;
 	const struct outlet *o = d->outlet;
-	uint64_t now_ms = loop_now(&c->line->proxy->service.loop);
 
 	snprintf(row->kind, sizeof(row->kind), "datagram");
 	snprintf(row->state, sizeof(row->state), "%s",
-		 verdicts_waits(&d->waiter) ? "waiting" : phase_name[d->phase]);
-	row->age_s = (now_ms - d->since_ms) / 1000;
+		 verdicts_waits(&c->question) ? "waiting"
+					      : phase_name[d->phase]);
 	if (!o)
 		return;
 	address_text(&o->local, row->local, sizeof(row->local));
@@ -358,8 +297,6 @@ static const char *const count_name[] = {
 	NAME(UNPUBLISHED, "unpublished"),
 	NAME(BIND_FAILED, "bind-failed"),
 	NAME(EXCHANGED, "exchanged"),
-	NAME(ASKED, "asked"),
-	NAME(VERDICTS, "verdicts"),
 	NAME(ERRORS, "errors-told"),
 	NAME(ERRORS_LOCAL, "errors-local"),
 	NAME(DROP_REFUSED, "dropped-refused"),
@@ -378,21 +315,22 @@ _Static_assert(sizeof(count_name) / sizeof(count_name[0]) ==
 	       "every count has a name");
 
 const struct proxy_kind udp_kind = {
+	.name = "proxy-udp",
+	.user = "switchboard-proxy-udp",
 	.pair = "udp-",
 	.line_kind = SB_LINE_UDP,
-	.entry_kind = SB_ENTRY_DATAGRAM,
+	.shares = 1,
 	.line_bytes = sizeof(struct udp_line),
 	.circuit_bytes = sizeof(struct datagrams),
 	.count_name = count_name,
 	.counts = sizeof(count_name) / sizeof(count_name[0]),
 	.line_begin = line_begin,
-	.line_changed = line_changed,
 	.line_end = line_end,
 	.line_again = line_again,
+	.withdrawn = withdrawn,
 	.take_over = take_over,
 	.offered = offered,
 	.go_on = go_on,
 	.ended = ended,
-	.order = destination_order,
 	.fill = fill,
 };

@@ -137,7 +137,7 @@ static int bind_place(struct outlet *o, struct datagrams *d, int fd,
 		return -errno;
 	}
 	share(fd, o->shared);
-	if (known_init(&o->callers, ul->verdicts.seed) < 0)
+	if (known_init(&o->callers, ul->line.verdicts.seed) < 0)
 		return -ENOMEM;
 	read_local(o, fd);
 	o->published = true;

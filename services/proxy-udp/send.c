@@ -365,7 +365,8 @@ int64_t send_run(struct datagrams *d)
 	}
 	if (held == 0)
 		held = sb_reader_arm(&c->tx, 1);
-	if (held > 0 && d->outlet->writable && !verdicts_waits(&d->waiter))
+	if (held > 0 && d->outlet->writable &&
+	    !verdicts_waits(&d->circuit.question))
 		datagrams_look_at(d);
 	return held;
 }

@@ -30,8 +30,6 @@
 #include <sys/socket.h>
 
 #include "protocol/datagram.h"
-#include "services/common/bucket.h"
-#include "services/common/verdicts.h"
 #include "services/proxy-common/circuit.h"
 #include "services/proxy-udp/known.h"
 
@@ -45,8 +43,6 @@ enum udp_count {
 	UDP_UNPUBLISHED, /* bound by guests, but not to be published */
 	UDP_BIND_FAILED, /* published places that could not be bound */
 	UDP_EXCHANGED, /* circuits exchanged for larger ones */
-	UDP_ASKED, /* questions to the operator */
-	UDP_VERDICTS, /* its answers */
 	UDP_ERRORS, /* ICMP errors told to guests */
 	UDP_ERRORS_LOCAL, /* records that could not be sent, and told so */
 	/* datagrams lost, by cause; from guests: */
@@ -69,41 +65,23 @@ struct datagrams;
 struct pending;
 
 /**
- * struct udp_proxy - the process
- * @proxy: must be first
- * @sweep: looks after open questions
- * @tokens: looks after circuits that wait for one
- */
-struct udp_proxy {
-	struct proxy proxy;
-	struct loop_timer sweep;
-	struct loop_timer tokens;
-};
-
-/**
  * struct udp_line - a guest's line
  * @line:      must be first
- * @verdicts:  what the operator said
- * @calls:     tokens for new sockets
  * @peers:     addresses, without ports, that the guest was allowed to send to
  * @former:    the same before verdicts were withdrawn: answers may be on their
  *             way
  * @former_until_ms: then not any more
  * @published: sockets that hold a place
- * @late:      circuits that wait for a token
  * @stuck:     sockets whose next datagram waits for larger areas
  * @buffers:   bytes that the kernel may keep for this guest
  * @pending:   bytes of datagrams that wait for room
  */
 struct udp_line {
 	struct line line;
-	struct verdicts verdicts;
-	struct bucket calls;
 	struct known peers;
 	struct known former;
 	uint64_t former_until_ms;
 	uint32_t published;
-	uint32_t late;
 	uint32_t stuck;
 	uint64_t buffers;
 	uint64_t pending;
@@ -201,9 +179,7 @@ struct outlet {
  * @bound:     what the guest's socket is bound to
  * @replaces:  entry that it replaces, or SB_ENTRY_NONE
  * @successor: replaces this one
- * @waiter:    for a verdict
  * @outlet:    NULL until there is one
- * @since_ms:  when it was asked for
  */
 struct datagrams {
 	struct circuit circuit;
@@ -213,9 +189,7 @@ struct datagrams {
 	struct sb_address bound;
 	uint32_t replaces;
 	struct datagrams *successor;
-	struct verdict_waiter waiter;
 	struct outlet *outlet;
-	uint64_t since_ms;
 };
 
 extern const struct proxy_kind udp_kind;
@@ -238,8 +212,6 @@ static inline void udp_count(const struct datagrams *d, enum udp_count count,
 
 /* --- datagrams.c --- */
 
-/* The timer of circuits that wait for a token */
-void datagrams_init(struct udp_proxy *up);
 /* The circuit has its outlet: OPEN */
 void datagrams_opened(struct datagrams *d);
 /* It does not get the outlet that it waited for: begin anew */
@@ -279,13 +251,10 @@ void options_begin(struct datagrams *d);
 
 /* --- destination.c --- */
 
-/* The sweep of open questions */
-void destination_init(struct udp_proxy *up);
 int destination_begin(struct udp_line *ul);
 void destination_end(struct udp_line *ul);
-/* Forget what was said; open questions are asked again if @again */
-void destination_withdraw(struct udp_line *ul, bool again);
-void destination_order(struct proxy *p, const struct ipc_message *m);
+/* What the operator said holds no more */
+void destination_withdraw(struct udp_line *ul);
 /**
  * destination_find() - where does a datagram to @shown go?
  * @real: where

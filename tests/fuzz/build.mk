@@ -18,7 +18,7 @@ datagram_WITH := $(addprefix tests/fuzz/,guest_memory.c quiet.c) \
 	$(addprefix services/proxy-udp/,datagrams.c outlet.c options.c \
 	destination.c known.c send.c group.c receive.c pending.c error.c \
 	exchange.c) $(addprefix services/proxy-common/,proxy.c line.c attach.c \
-	circuit.c options.c) services/common/loop.c services/common/verdicts.c \
+	circuit.c questions.c tokens.c options.c) services/common/loop.c services/common/verdicts.c \
 	services/common/address.c
 request_WITH := tests/fuzz/quiet.c $(addprefix services/operator/,requests.c \
 	introductions.c introduction_book.c policy.c published.c book.c config.c config_guest.c config_place.c \

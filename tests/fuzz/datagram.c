@@ -36,7 +36,7 @@
 #define PUBLISHED_MAX 2u
 #define STEPS_MAX 200
 
-static struct udp_proxy udp;
+static struct proxy proxy;
 static int outside = -1;
 static struct sb_address outside_at;
 static struct ipc_message draft;
@@ -132,7 +132,7 @@ static void attach(void)
 					  .calls_per_s = 1000,
 					  .calls_burst = 20 };
 	const char *why = NULL;
-	int error = line_attach(&udp.proxy, &order, &why);
+	int error = line_attach(&proxy, &order, &why);
 
 	FUZZ_ASSERT(error <= 0);
 	FUZZ_ASSERT(!error || why);
@@ -140,7 +140,7 @@ static void attach(void)
 
 static struct udp_line *line_now(void)
 {
-	return (struct udp_line *)(void *)proxy_line_find(&udp.proxy, DOMAIN_ID,
+	return (struct udp_line *)(void *)proxy_line_find(&proxy, DOMAIN_ID,
 							  LINE_NUMBER);
 }
 
@@ -276,7 +276,7 @@ static void act_turns(const struct step *s)
 	if (guest_memory.pending)
 		FUZZ_ASSERT(write(fd, &one, sizeof(one)) == sizeof(one));
 	for (unsigned int n = 0; n <= s->value % 4; n++)
-		FUZZ_ASSERT(loop_turn(&udp.proxy.service.loop, 0) == 0);
+		FUZZ_ASSERT(loop_turn(&proxy.service.loop, 0) == 0);
 	while (read(fd, &none, sizeof(none)) > 0)
 		;
 }
@@ -285,6 +285,7 @@ static void act_turns(const struct step *s)
 static void act_verdict(const struct step *s)
 {
 	struct ipc_message m = { .type = IPC_ORDER_VERDICT };
+	struct udp_line *ul = line_now();
 
 	if (!asked)
 		return;
@@ -294,12 +295,9 @@ static void act_verdict(const struct step *s)
 	if (question.kind == IPC_KIND_BIND)
 		m.verdict.to.port = 0;
 	m.verdict.direct = (s->value & 0xf00) == 0xf00;
-	destination_order(&udp.proxy, &m);
-	if (s->value & 0x1000) {
-		m.type = IPC_ORDER_WITHDRAW;
-		m.line = (struct ipc_line){ DOMAIN_ID, LINE_NUMBER };
-		destination_order(&udp.proxy, &m);
-	}
+	questions_answer(&proxy, &m.verdict);
+	if (s->value & 0x1000 && ul)
+		questions_withdraw(&ul->line);
 }
 
 static void give(struct circuit *c, void *argument)
@@ -370,14 +368,12 @@ static void (*const acts[])(const struct step *s) = {
  * struct books - what circuits say, to be compared with what their line says
  * @circuits:  active
  * @published: outlets
- * @late:      circuits
  * @stuck:     outlets
  * @buffers:   bytes
  */
 struct books {
 	uint32_t circuits;
 	uint32_t published;
-	uint32_t late;
 	uint32_t stuck;
 	uint64_t buffers;
 };
@@ -394,7 +390,6 @@ static void check_circuit(struct circuit *c, void *argument)
 	FUZZ_ASSERT(!d->successor ||
 		    d->successor->phase == DATAGRAMS_REPLACING);
 	books->circuits++;
-	books->late += d->phase == DATAGRAMS_LATE;
 	if (!d->outlet)
 		return;
 	FUZZ_ASSERT(d->outlet->at == d);
@@ -409,7 +404,7 @@ static void check_books(void)
 	const struct udp_line *ul = line_now();
 	struct books books = { 0 };
 
-	FUZZ_ASSERT(udp.proxy.lines == (ul ? 1 : 0));
+	FUZZ_ASSERT(proxy.lines == (ul ? 1 : 0));
 	if (!ul)
 		return;
 	line_for_each(&ul->line, check_circuit, &books);
@@ -417,7 +412,8 @@ static void check_books(void)
 	FUZZ_ASSERT(ul->line.circuits <= CIRCUITS_MAX);
 	FUZZ_ASSERT(ul->published == books.published);
 	FUZZ_ASSERT(ul->published <= PUBLISHED_MAX);
-	FUZZ_ASSERT(ul->late == books.late && ul->stuck == books.stuck);
+	FUZZ_ASSERT(ul->stuck == books.stuck);
+	FUZZ_ASSERT(!ul->line.held || loop_timer_running(&proxy.tokens));
 	FUZZ_ASSERT(ul->buffers == books.buffers);
 	FUZZ_ASSERT(ul->pending <= LIMIT_PENDING_BYTES);
 	FUZZ_ASSERT(ul->line.mapped <= CIRCUITS_MAX + LIMIT_LINE_MAPPED_SPARE);
@@ -452,14 +448,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t bytes)
 		prepare_outside();
 	prepare_guest();
 	asked = false;
-	memset(&udp, 0, sizeof(udp));
+	memset(&proxy, 0, sizeof(proxy));
 	descriptor = lowest_free_descriptor();
-	udp.proxy.service.epoch = 1;
-	udp.proxy.kind = &udp_kind;
-	destination_init(&udp);
-	datagrams_init(&udp);
-	FUZZ_ASSERT(loop_init(&udp.proxy.service.loop) == 0);
-	FUZZ_ASSERT(proxy_init(&udp.proxy) == 0);
+	proxy.service.epoch = 1;
+	proxy.kind = &udp_kind;
+	FUZZ_ASSERT(loop_init(&proxy.service.loop) == 0);
+	FUZZ_ASSERT(proxy_init(&proxy) == 0);
 	attach();
 	for (; bytes >= sizeof(s) && steps < STEPS_MAX;
 	     input += sizeof(s), bytes -= sizeof(s), steps++) {
@@ -467,10 +461,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t bytes)
 		acts[s.what % ACTS](&s);
 		check_books();
 	}
-	proxy_fini(&udp.proxy);
-	loop_timer_stop(&udp.sweep);
-	loop_timer_stop(&udp.tokens);
-	loop_fini(&udp.proxy.service.loop);
+	proxy_fini(&proxy);
+	loop_fini(&proxy.service.loop);
 	FUZZ_ASSERT(!guest_memory.mapped && !guest_memory.bound);
 	FUZZ_ASSERT(lowest_free_descriptor() == descriptor);
 	return 0;
