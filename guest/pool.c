@@ -480,9 +480,9 @@ static void try_again_soon(struct sb_guest_line *line)
 {
 	if (list_empty(&line->ending))
 		return;
-	line->patience = clamp_t(unsigned long, 2 * line->patience,
-				 msecs_to_jiffies(SB_PATIENCE_MS),
-				 SB_SWEEP_S * HZ);
+	line->patience =
+		clamp_t(unsigned long, 2 * line->patience,
+			msecs_to_jiffies(SB_PATIENCE_MS), SB_SWEEP_S * HZ);
 	mod_delayed_work(sb_workqueue, &line->sweep, line->patience);
 }
 
