@@ -290,6 +290,7 @@ static const char *const count_name[] = {
 #define NAME(count, text) [UDP_##count - PROXY_OWN_COUNTS] = text
 	NAME(SENT, "sent-datagrams"),
 	NAME(SENT_BYTES, "sent-bytes"),
+	NAME(SENT_CALLS, "sent-calls"),
 	NAME(RECEIVED, "received-datagrams"),
 	NAME(RECEIVED_BYTES, "received-bytes"),
 	NAME(SOCKETS, "sockets"),

@@ -215,6 +215,7 @@ int outlet_open(struct datagrams *d, const struct sb_address *place)
 	o->at = d;
 	o->protocol = d->protocol;
 	o->writable = true;
+	o->run_refused = UINT32_MAX;
 	o->pending_end = &o->pending;
 	o->watch.fd = -1;
 	d->outlet = o;

@@ -6,7 +6,8 @@
  * guest's pages into the kernel, in one piece or, at the wrap, two. Records
  * are taken in their order: one that waits for a verdict holds up its own
  * socket, in its own ring, and nothing else. Records that need more than
- * sending - a refusal, a group to join - come when they are the first.
+ * sending - a refusal, a group to join - come when they are the first. How
+ * they become messages is in runs.c.
  *
  * System calls: sendmmsg, epoll_ctl.
  */
@@ -17,61 +18,28 @@
 
 #include "services/common/address.h"
 #include "services/common/limits.h"
-#include "services/proxy-udp/udp.h"
+#include "services/proxy-udp/outgoing.h"
 
 /* An ICMP echo header: less than that ping sockets do not send */
 #define ECHO_BYTES 8u
 
-/* One of each of the ancillary data that a record can ask for */
-#define CONTROL_BYTES                                                       \
-	(CMSG_SPACE(sizeof(struct in6_pktinfo)) + CMSG_SPACE(sizeof(int)) + \
-	 CMSG_SPACE(sizeof(int)))
-
-/**
- * struct outgoing - a record on its way
- * @header:  copied out
- * @room:    bytes of ring that it takes
- * @to:      where to, as the kernel has it
- * @piece:   of the payload, in the guest
- * @control: ancillary data
- */
-struct outgoing {
-	struct sb_datagram header;
-	uint32_t room;
-	struct sockaddr_storage to;
-	struct iovec piece[2];
-	_Alignas(struct cmsghdr) char control[CONTROL_BYTES];
-};
-
 /* One thread: what a system call is made of need not be on its stack */
 static struct outgoing outgoing[LIMIT_RECORD_BATCH];
 static struct mmsghdr message[LIMIT_RECORD_BATCH];
+static struct run runs[LIMIT_RECORD_BATCH];
 
 /* What a look at the record in front came to */
 enum verdict_on_record {
-	RECORD_SENDS, /* it is in outgoing[] and message[] */
+	RECORD_SENDS, /* it is in outgoing[] */
 	RECORD_WAITS, /* for a verdict, or until it is the first */
 	RECORD_DONE, /* nothing is to be sent for it */
 };
 
-static void add_control(struct msghdr *m, int level, int type, const void *at,
-			size_t bytes)
-{
-	struct cmsghdr *c = (struct cmsghdr *)(void *)((char *)m->msg_control +
-						       m->msg_controllen);
-
-	c->cmsg_level = level;
-	c->cmsg_type = type;
-	c->cmsg_len = CMSG_LEN(bytes);
-	memcpy(CMSG_DATA(c), at, bytes);
-	m->msg_controllen += CMSG_SPACE(bytes);
-}
-
-static void add_number(struct msghdr *m, bool ipv4, int type4, int type6,
+static void add_number(struct outgoing *out, bool ipv4, int type4, int type6,
 		       int value)
 {
-	add_control(m, ipv4 ? IPPROTO_IP : IPPROTO_IPV6, ipv4 ? type4 : type6,
-		    &value, sizeof(value));
+	outgoing_add_control(out, ipv4 ? IPPROTO_IP : IPPROTO_IPV6,
+			     ipv4 ? type4 : type6, &value, sizeof(value));
 }
 
 /*
@@ -79,9 +47,10 @@ static void add_number(struct msghdr *m, bool ipv4, int type4, int type6,
  * there; a guest's own means nothing to Dom0. The interface is one only where
  * routes do not say it.
  */
-static void add_source(const struct outlet *o, struct msghdr *m,
-		       const struct sb_datagram *h, const struct sb_address *to)
+static void add_source(const struct outlet *o, struct outgoing *out,
+		       const struct sb_address *to)
 {
+	const struct sb_datagram *h = &out->header;
 	bool ipv4 = to->family == SB_FAMILY_IPV4;
 	struct sb_address source = { .family = to->family };
 	struct in_pktinfo in = { 0 };
@@ -100,29 +69,30 @@ static void add_source(const struct outlet *o, struct msghdr *m,
 		in6.ipi6_ifindex = h->interface;
 	}
 	if (ipv4)
-		add_control(m, IPPROTO_IP, IP_PKTINFO, &in, sizeof(in));
+		outgoing_add_control(out, IPPROTO_IP, IP_PKTINFO, &in,
+				     sizeof(in));
 	else
-		add_control(m, IPPROTO_IPV6, IPV6_PKTINFO, &in6, sizeof(in6));
+		outgoing_add_control(out, IPPROTO_IPV6, IPV6_PKTINFO, &in6,
+				     sizeof(in6));
 }
 
-static void add_controls(const struct outlet *o, struct msghdr *m,
-			 struct outgoing *out, const struct sb_address *to)
+static void add_controls(const struct outlet *o, struct outgoing *out,
+			 const struct sb_address *to)
 {
 	const struct sb_datagram *h = &out->header;
 	bool ipv4 = to->family == SB_FAMILY_IPV4;
 
-	m->msg_control = out->control;
-	m->msg_controllen = 0;
+	out->control_bytes = 0;
 	if (h->flags & SB_DATAGRAM_HOPS)
-		add_number(m, ipv4, IP_TTL, IPV6_HOPLIMIT, h->hops);
+		add_number(out, ipv4, IP_TTL, IPV6_HOPLIMIT, h->hops);
 	if (h->flags & SB_DATAGRAM_TOS)
-		add_number(m, ipv4, IP_TOS, IPV6_TCLASS, h->tos);
+		add_number(out, ipv4, IP_TOS, IPV6_TCLASS, h->tos);
 	if (h->flags & (SB_DATAGRAM_LOCAL | SB_DATAGRAM_INTERFACE))
-		add_source(o, m, h, to);
+		add_source(o, out, to);
 }
 
-static void add_payload(const struct circuit *c, struct msghdr *m,
-			struct outgoing *out, uint32_t index)
+static void add_payload(const struct circuit *c, struct outgoing *out,
+			uint32_t index)
 {
 	uint32_t size = c->tx.size;
 	uint32_t offset = (index + sizeof(out->header)) & (size - 1);
@@ -133,8 +103,7 @@ static void add_payload(const struct circuit *c, struct msghdr *m,
 	out->piece[0].iov_len = bytes < run ? bytes : run;
 	out->piece[1].iov_base = area;
 	out->piece[1].iov_len = bytes - out->piece[0].iov_len;
-	m->msg_iov = out->piece;
-	m->msg_iovlen = out->piece[1].iov_len ? 2 : 1;
+	out->pieces = out->piece[1].iov_len ? 2 : 1;
 }
 
 /* Is it anything that can be sent? Return: 0, or the errno for the guest */
@@ -189,7 +158,6 @@ static enum verdict_on_record look_at(struct datagrams *d, unsigned int n,
 {
 	struct outgoing *out = &outgoing[n];
 	const struct sb_datagram *h = &out->header;
-	struct msghdr *m = &message[n].msg_hdr;
 	uint32_t wrong = what_is_wrong(d->outlet, h);
 	struct sb_address to;
 	int error;
@@ -203,15 +171,14 @@ static enum verdict_on_record look_at(struct datagrams *d, unsigned int n,
 		drop(d, h, UDP_DROP_REFUSED, (uint32_t)-error);
 		return RECORD_DONE;
 	}
-	m->msg_namelen = outlet_sockaddr(d->outlet, &to, &out->to);
-	if (!m->msg_namelen) {
+	out->to_bytes = outlet_sockaddr(d->outlet, &to, &out->to);
+	if (!out->to_bytes) {
 		if (!n)
 			drop(d, h, UDP_DROP_BAD_RECORD, ENETUNREACH);
 		return n ? RECORD_WAITS : RECORD_DONE;
 	}
-	m->msg_name = &out->to;
-	add_controls(d->outlet, m, out, &to);
-	add_payload(&d->circuit, m, out, index);
+	add_controls(d->outlet, out, &to);
+	add_payload(&d->circuit, out, index);
 	return RECORD_SENDS;
 }
 
@@ -272,30 +239,33 @@ static int gather(struct datagrams *d, uint32_t held, struct batch *b)
 	return 0;
 }
 
-static void advance(struct datagrams *d, uint32_t bytes)
+static void advance(struct datagrams *d, uint32_t bytes, uint32_t records)
 {
 	struct circuit *c = &d->circuit;
+	struct outlet *o = d->outlet;
 
 	sb_reader_advance(&c->tx, bytes);
-	d->outlet->retried = false;
+	o->retried = false;
+	o->one_by_one -= records < o->one_by_one ? records : o->one_by_one;
 	c->line->useful = true;
 	if (sb_reader_release(&c->tx))
 		line_ring(c->line, c->entry);
 }
 
-static void sent(struct datagrams *d, unsigned int count)
+static void sent(struct datagrams *d, unsigned int messages)
 {
-	uint64_t payload = 0;
-	uint32_t bytes = 0;
+	struct run all = { 0 };
 
-	for (unsigned int i = 0; i < count; i++) {
-		bytes += outgoing[i].room;
-		payload += outgoing[i].header.bytes;
+	for (unsigned int i = 0; i < messages; i++) {
+		all.records += runs[i].records;
+		all.room += runs[i].room;
+		all.payload += runs[i].payload;
 	}
-	d->outlet->sent += payload;
-	udp_count(d, UDP_SENT, count);
-	udp_count(d, UDP_SENT_BYTES, payload);
-	advance(d, bytes);
+	d->outlet->sent += all.payload;
+	udp_count(d, UDP_SENT, all.records);
+	udp_count(d, UDP_SENT_BYTES, all.payload);
+	udp_count(d, UDP_SENT_CALLS, 1);
+	advance(d, all.room, all.records);
 }
 
 /*
@@ -315,6 +285,10 @@ static void not_sent(struct datagrams *d, int error)
 	if (error == EINTR)
 		return;
 	told = error_drain(d);
+	if (runs[0].records > 1) {
+		runs_refused(o, &outgoing[0], &runs[0], error);
+		return;
+	}
 	if (!told && !o->retried) {
 		o->retried = true;
 		return;
@@ -327,16 +301,15 @@ static void not_sent(struct datagrams *d, int error)
 		if (!told)
 			error_tell(d, h, (uint32_t)error);
 	}
-	advance(d, outgoing[0].room);
+	advance(d, outgoing[0].room, 1);
 }
 
 static void send_batch(struct datagrams *d, const struct batch *b)
 {
-	int done;
+	unsigned int messages =
+		runs_make(d->outlet, outgoing, b->count, message, runs);
+	int done = sendmmsg(d->outlet->watch.fd, message, messages, b->flags);
 
-	for (unsigned int i = 0; i < b->count; i++)
-		message[i].msg_hdr.msg_flags = 0;
-	done = sendmmsg(d->outlet->watch.fd, message, b->count, b->flags);
 	if (done > 0)
 		sent(d, (unsigned int)done);
 	else
@@ -358,7 +331,7 @@ int64_t send_run(struct datagrams *d)
 		if (b.count)
 			send_batch(d, &b);
 		else
-			advance(d, b.alone);
+			advance(d, b.alone, 1);
 		cost = b.count ? b.count : 1;
 		budget -= cost < budget ? cost : budget;
 		held = sb_reader_held(&c->tx);

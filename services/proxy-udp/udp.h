@@ -4,7 +4,7 @@
  *
  *	proxy-common --- datagrams.c --- outlet.c, options.c
  *	                     |---------- send.c --- destination.c --- operator
- *	                     |              |------ group.c
+ *	                     |              |------ runs.c, group.c
  *	                     |---------- receive.c --- pending.c
  *	                     |---------- error.c
  *	                     +---------- exchange.c
@@ -36,6 +36,7 @@
 enum udp_count {
 	UDP_SENT = PROXY_OWN_COUNTS, /* datagrams, to the network */
 	UDP_SENT_BYTES,
+	UDP_SENT_CALLS, /* system calls for them */
 	UDP_RECEIVED, /* datagrams, to guests */
 	UDP_RECEIVED_BYTES,
 	UDP_SOCKETS, /* opened */
@@ -120,6 +121,8 @@ struct route {
  * @failed:    may have errors in its queue
  * @out_watched: its EPOLLOUT is watched
  * @retried:   the record in front was tried again after an error
+ * @one_by_one: so many records are sent each by itself
+ * @run_refused: the shortest records of which the kernel takes no runs
  * @shared:    SB_OPTION_REUSEADDR, _REUSEPORT: others of this guest may join
  * @options:   as applied
  * @options_seq: as applied
@@ -151,6 +154,8 @@ struct outlet {
 	bool failed;
 	bool out_watched;
 	bool retried;
+	uint32_t one_by_one;
+	uint32_t run_refused;
 	uint32_t shared;
 	struct sb_options options;
 	uint32_t options_seq;

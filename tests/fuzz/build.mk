@@ -16,7 +16,7 @@ line_WITH := $(addprefix tests/fuzz/,guest_memory.c quiet.c) \
 	services/common/address.c
 datagram_WITH := $(addprefix tests/fuzz/,guest_memory.c quiet.c) \
 	$(addprefix services/proxy-udp/,datagrams.c outlet.c options.c \
-	destination.c known.c send.c group.c receive.c pending.c error.c \
+	destination.c known.c send.c runs.c group.c receive.c pending.c error.c \
 	exchange.c) $(addprefix services/proxy-common/,proxy.c line.c attach.c \
 	circuit.c questions.c tokens.c options.c) services/common/loop.c services/common/verdicts.c \
 	services/common/address.c

@@ -26,7 +26,7 @@ $(PROXY_TESTS:%=$(BUILD)/bin/%): | $(BUILD)/bin/switchboard-proxy-tcp
 # The same for proxy-udp
 UDP_STAGE_SOURCES := $(addprefix tests/local/,stage_udp.c guest_datagram.c) \
 	$(LOCAL_STAGE_SOURCES)
-UDP_TESTS := udp_data udp_policy udp_life udp_hostile udp_path
+UDP_TESTS := udp_data udp_runs udp_policy udp_life udp_hostile udp_path
 TESTS += $(UDP_TESTS)
 $(foreach t,$(UDP_TESTS),$(eval $(t)_SOURCES := tests/local/$(t).c \
 	$(UDP_STAGE_SOURCES)))

@@ -4,13 +4,15 @@
  *
  *   dgramcheck echo ADDRESS PORT       sends back what comes, for ever
  *   dgramcheck client ADDRESS PORT [--rounds N] [--bytes N] [--pause MS]
- *                                  [--lost N]
+ *                                  [--lost N] [--burst N]
  *
- * The client sends numbered datagrams of a known pattern, one at a time, and
- * waits for each to come back as it was. One that does not within a second is
- * lost. It fails when more than --lost are, when a byte is wrong, and when the
- * last ten rounds do not all succeed: after whatever happened, the path works.
- * Nothing is done about a lost one but to go on, on the same socket.
+ * The client sends numbered datagrams of a known pattern, one at a time or
+ * --burst with one system call, and waits for each to come back as it was: for
+ * a second, or longer when none may be lost. One that does not in time is lost,
+ * and one that comes twice is an error. It fails when more than --lost rounds
+ * are, when a byte is wrong, and when the last ten rounds do not all succeed:
+ * after whatever happened, the path works. Nothing is done about a lost one but
+ * to go on, on the same socket.
  */
 #include <getopt.h>
 #include <poll.h>
@@ -25,7 +27,9 @@
 
 #define MOST 65507
 #define WAIT_MS 1000
+#define WAIT_LONG_MS 20000
 #define LAST_ROUNDS 10
+#define BURST_MAX 32
 
 struct client {
 	union endpoint to;
@@ -33,6 +37,7 @@ struct client {
 	unsigned int bytes;
 	unsigned int pause_ms;
 	unsigned int lost;
+	unsigned int burst;
 };
 
 /* near.c ends a case by these; here there is only one */
@@ -60,15 +65,21 @@ static int open_socket(const union endpoint *e)
 	return fd;
 }
 
-static int echo(const union endpoint *at)
+static int open_echo(const union endpoint *at)
 {
-	static uint8_t buffer[MOST];
 	int fd = open_socket(at);
 
 	if (bind(fd, &at->any, endpoint_bytes(at))) {
 		perror("dgramcheck: bind");
-		return 1;
+		exit(1);
 	}
+	return fd;
+}
+
+static void echo(int fd)
+{
+	static uint8_t buffer[MOST];
+
 	for (;;) {
 		union endpoint from;
 		socklen_t size = sizeof(from);
@@ -88,43 +99,73 @@ static void fill(uint8_t *buffer, const struct client *c, uint32_t number)
 		     0);
 }
 
-/* Is it the one with this number? An earlier one came late, and is no news */
-static bool is_right(const uint8_t *buffer, ssize_t bytes,
-		     const struct client *c, uint32_t number)
+/* Its place in the burst that begins with @first; an earlier one is no news */
+static int place_of(const uint8_t *buffer, ssize_t bytes,
+		    const struct client *c, uint32_t first)
 {
 	uint32_t got;
 
 	if (bytes < (ssize_t)sizeof(got))
-		return false;
+		return -1;
 	memcpy(&got, buffer, sizeof(got));
-	if (bytes != (ssize_t)c->bytes || got > number ||
+	if (bytes != (ssize_t)c->bytes || got >= first + c->burst ||
 	    pattern_check(buffer + sizeof(got), c->bytes - sizeof(got), got,
 			  0) != c->bytes - sizeof(got)) {
 		fprintf(stderr,
 			"dgramcheck: round %u: a datagram that was "
 			"not sent\n",
-			number);
+			first / c->burst);
 		exit(1);
 	}
-	return got == number;
+	return got < first ? -1 : (int)(got - first);
+}
+
+/* What cannot be sent is lost too */
+static void send_burst(int fd, const struct client *c, uint32_t first)
+{
+	static uint8_t buffer[BURST_MAX][MOST];
+	struct iovec piece[BURST_MAX];
+	struct mmsghdr message[BURST_MAX] = {};
+	unsigned int done = 0;
+	int sent = 1;
+
+	for (unsigned int i = 0; i < c->burst; i++) {
+		fill(buffer[i], c, first + i);
+		piece[i] = (struct iovec){ buffer[i], c->bytes };
+		message[i].msg_hdr.msg_iov = &piece[i];
+		message[i].msg_hdr.msg_iovlen = 1;
+	}
+	for (; sent > 0 && done < c->burst; done += (unsigned int)sent)
+		sent = sendmmsg(fd, message + done, c->burst - done, 0);
+}
+
+static void note_come(uint32_t *come, int place)
+{
+	if (place >= 0 && *come & 1u << place) {
+		fprintf(stderr, "dgramcheck: a datagram came twice\n");
+		exit(1);
+	}
+	if (place >= 0)
+		*come |= 1u << place;
 }
 
 static bool one_round(int fd, const struct client *c, uint32_t number)
 {
 	static uint8_t buffer[MOST];
-	uint64_t end = near_now_ms() + WAIT_MS;
+	uint64_t end = near_now_ms() + (c->lost ? WAIT_MS : WAIT_LONG_MS);
+	uint32_t all = (uint32_t)((1ull << c->burst) - 1), come = 0;
 	uint64_t now;
 
-	fill(buffer, c, number);
-	/* what cannot be sent is lost too */
-	if (send(fd, buffer, c->bytes, 0) < 0)
-		return false;
+	send_burst(fd, c, number * c->burst);
 	while ((now = near_now_ms()) < end) {
 		ssize_t got;
 
 		near_poll(fd, POLLIN, (int)(end - now));
 		got = recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT);
-		if (got >= 0 && is_right(buffer, got, c, number))
+		if (got >= 0)
+			note_come(&come,
+				  place_of(buffer, got, c, number * c->burst));
+		if (come == all)
 			return true;
 	}
 	return false;
@@ -156,7 +197,8 @@ static void usage(void)
 {
 	fprintf(stderr, "usage: dgramcheck echo ADDRESS PORT\n"
 			"       dgramcheck client ADDRESS PORT [--rounds N] "
-			"[--bytes N] [--pause MS] [--lost N]\n");
+			"[--bytes N] [--pause MS] [--lost N] "
+			"[--burst N]\n");
 	exit(2);
 }
 
@@ -167,6 +209,7 @@ static void parse(struct client *c, int argc, char **argv)
 		{ "bytes", required_argument, NULL, 'b' },
 		{ "pause", required_argument, NULL, 'p' },
 		{ "lost", required_argument, NULL, 'l' },
+		{ "burst", required_argument, NULL, 'u' },
 		{},
 	};
 	int o;
@@ -182,6 +225,8 @@ static void parse(struct client *c, int argc, char **argv)
 			c->pause_ms = value;
 		else if (o == 'l')
 			c->lost = value;
+		else if (o == 'u' && value >= 1 && value <= BURST_MAX)
+			c->burst = value;
 		else
 			usage();
 	}
@@ -190,15 +235,20 @@ static void parse(struct client *c, int argc, char **argv)
 /* Without arguments: both ends here, for `make units` */
 static int both(struct client *c)
 {
-	int status;
+	socklen_t size;
+	int status, fd;
 	pid_t pid;
 
 	endpoint_parse(&c->to, "127.0.0.1");
-	endpoint_set_port(&c->to, 20000 + (unsigned int)getpid() % 10000);
+	fd = open_echo(&c->to);
+	size = endpoint_bytes(&c->to);
+	if (getsockname(fd, &c->to.any, &size)) {
+		perror("dgramcheck: getsockname");
+		return 1;
+	}
 	pid = fork();
 	if (!pid)
-		_exit(echo(&c->to));
-	near_sleep_ms(100);
+		echo(fd);
 	status = client(c);
 	kill(pid, SIGKILL);
 	return status;
@@ -206,7 +256,7 @@ static int both(struct client *c)
 
 int main(int argc, char **argv)
 {
-	struct client c = { .rounds = 100, .bytes = 64 };
+	struct client c = { .rounds = 100, .bytes = 64, .burst = 1 };
 
 	parse(&c, argc, argv);
 	argv += optind;
@@ -217,7 +267,7 @@ int main(int argc, char **argv)
 		usage();
 	endpoint_set_port(&c.to, (unsigned int)atoi(argv[2]));
 	if (!strcmp(argv[0], "echo"))
-		return echo(&c.to);
+		echo(open_echo(&c.to));
 	if (strcmp(argv[0], "client") != 0)
 		usage();
 	return client(&c);

@@ -1,9 +1,11 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0-only
 # datagram_faults.sh - datagram sockets outlive the proxy without their
-# program's help: those that send, and those that others know by their port
+# program's help: those that send, and those that others know by their port.
+# What the network cannot take in one go is sent in another
 
 cases_alone+=" datagrams_proxy_killed"
+cases_per_guest+=" datagram_runs"
 
 # echoes NAME ADDRESS PORT: an echo server in a guest
 echoes() {
@@ -29,4 +31,18 @@ case_datagrams_proxy_killed() {
 		"$(guest g-pvh "cat /tmp/result")" 0
 	guest g-pvh "killall dgramcheck"
 	dom0 "systemctl stop far-echo"
+}
+
+# Many at once through a device with an MTU of 1500: those that fit go through
+# the stack together, longer ones cannot; none is lost, none comes twice
+case_datagram_runs() {
+	local bytes
+	dom0 "systemctl is-active -q far-runs || systemd-run -q --unit far-runs \
+		-p NetworkNamespacePath=/run/netns/far \
+		dgramcheck echo 203.0.113.2 7504"
+	wait_for 20 guest "$1" "dgramcheck client 203.0.113.2 7504 --rounds 10"
+	for bytes in 100 1400 1472 1473 1600 9000; do
+		guest "$1" "dgramcheck client 203.0.113.2 7504 --rounds 15 \
+			--burst 8 --bytes $bytes"
+	done
 }
