@@ -31,7 +31,8 @@ static void look_for_peer(struct endpoint *e)
 	if (ipc_send_fd(e->socket) < 0)
 		return;
 	connections = ipc_connections(e->socket);
-	if (connections == e->connections)
+	/* one that cannot be used yet is counted, too: what is said is lost */
+	if (connections == e->connections || !ipc_connected(e->socket))
 		return;
 	e->connections = connections;
 	ipc_forget(e->socket);

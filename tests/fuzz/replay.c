@@ -122,6 +122,8 @@ static uint8_t *map_evidence(char *path)
 	int fd;
 
 	snprintf(path, PATH_BYTES, "build/fuzz-%s-failed", name);
+	/* another run at the same time keeps its own */
+	unlink(path);
 	fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd >= 0 && ftruncate(fd, INPUT_BYTES_MAX) == 0)
 		map = mmap(NULL, INPUT_BYTES_MAX, PROT_READ | PROT_WRITE,

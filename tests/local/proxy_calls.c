@@ -47,7 +47,8 @@ static void prove_service(void)
 	ck_assert_int_eq(guest_circuit_send(c, "hello", 5), 5);
 	ck_assert_int_eq(recv(fd, text, 5, MSG_WAITALL), 5);
 	guest_circuit_close(c);
-	ck_assert_int_eq(guest_circuit_wait(c, SB_PEER_CLOSED, 1000), 0);
+	ck_assert_int_eq(
+		guest_circuit_wait(c, SB_PEER_CLOSED, STAGE_TIMEOUT_MS), 0);
 	close(fd);
 }
 
@@ -72,7 +73,9 @@ START_TEST(a_known_destination_is_connected_without_a_question)
 	for (int i = 0; i < 5; i++) {
 		c = guest_circuit_new(liar, 2);
 		guest_circuit_call(c, NULL, &to);
-		ck_assert_int_eq(guest_circuit_wait(c, SB_PEER_OPEN, 2000), 0);
+		ck_assert_int_eq(guest_circuit_wait(c, SB_PEER_OPEN,
+						    STAGE_TIMEOUT_MS),
+				 0);
 	}
 	ck_assert(stage_quiet(&stage, 20));
 	/* but another guest's is its own, and a bound port asks each time */
@@ -88,7 +91,9 @@ START_TEST(a_known_destination_is_connected_without_a_question)
 		question = &stage_expect(&stage, IPC_REPORT_ASKED)->question;
 		ck_assert_uint_eq(question->source.port, 9);
 		stage_answer(&stage, question, 0);
-		ck_assert_int_eq(guest_circuit_wait(c, SB_PEER_OPEN, 2000), 0);
+		ck_assert_int_eq(guest_circuit_wait(c, SB_PEER_OPEN,
+						    STAGE_TIMEOUT_MS),
+				 0);
 	}
 	close(listener);
 }
@@ -111,7 +116,8 @@ START_TEST(a_verdict_may_send_it_elsewhere)
 	m.verdict.question = stage_expect(&stage, IPC_REPORT_ASKED)->question;
 	m.type = IPC_ORDER_VERDICT;
 	stage_order(&stage, &m);
-	ck_assert_int_eq(guest_circuit_wait(c, SB_PEER_OPEN, 2000), 0);
+	ck_assert_int_eq(guest_circuit_wait(c, SB_PEER_OPEN, STAGE_TIMEOUT_MS),
+			 0);
 	ck_assert_uint_eq(c->shared->local.bytes[3], 9);
 	ck_assert_uint_eq(c->shared->remote.port, port);
 	close(stage_accept(listener));
@@ -141,7 +147,8 @@ START_TEST(calls_that_are_none)
 	if (!call->generation)
 		call->generation = c->generation;
 	guest_circuit_publish(c, SB_OWNER_OFFERED);
-	ck_assert_int_eq(guest_circuit_wait(c, SB_PEER_OPEN, 2000), -EINVAL);
+	ck_assert_int_eq(guest_circuit_wait(c, SB_PEER_OPEN, STAGE_TIMEOUT_MS),
+			 -EINVAL);
 	ck_assert(stage_quiet(&stage, 20));
 	ck_assert_int_eq(guest_circuit_recycle(c), 0);
 }
@@ -153,7 +160,8 @@ START_TEST(a_call_to_port_0_is_asked_about_and_refused_by_the_kernel)
 	struct sb_address to = stage_loopback(0);
 
 	stage_connect(&stage, c, &to);
-	ck_assert_int_lt(guest_circuit_wait(c, SB_PEER_OPEN, 2000), 0);
+	ck_assert_int_lt(guest_circuit_wait(c, SB_PEER_OPEN, STAGE_TIMEOUT_MS),
+			 0);
 }
 END_TEST
 
@@ -173,7 +181,8 @@ START_TEST(a_call_that_changes_while_it_is_judged)
 	c->index->call.remote = other;
 	c->index->call.generation++;
 	stage_answer(&stage, &question, 0);
-	ck_assert_int_eq(guest_circuit_wait(c, SB_PEER_OPEN, 2000), 0);
+	ck_assert_int_eq(guest_circuit_wait(c, SB_PEER_OPEN, STAGE_TIMEOUT_MS),
+			 0);
 	close(stage_accept(listener));
 	/* a verdict about what nobody asked changes nothing */
 	question.remote = other;
@@ -191,9 +200,10 @@ START_TEST(a_verdict_for_a_circuit_that_is_gone)
 	guest_circuit_call(c, NULL, &to);
 	question = stage_expect(&stage, IPC_REPORT_ASKED)->question;
 	guest_circuit_abort(c);
-	ck_assert_int_eq(guest_circuit_wait(c, SB_PEER_CLOSED, 2000), 0);
+	ck_assert_int_eq(
+		guest_circuit_wait(c, SB_PEER_CLOSED, STAGE_TIMEOUT_MS), 0);
 	ck_assert_int_eq(guest_circuit_recycle(c), 0);
-	ck_assert_int_eq(guest_circuit_revoke(c, 2000), 0);
+	ck_assert_int_eq(guest_circuit_revoke(c, STAGE_TIMEOUT_MS), 0);
 	stage_answer(&stage, &question, 0);
 	/* a line that is not there, or no more */
 	question.line = 63;
@@ -222,14 +232,17 @@ START_TEST(a_withdrawal_between_question_and_answer)
 	m.line = (struct ipc_line){ question.guest, question.line };
 	stage_order(&stage, &m);
 	stage_answer(&stage, &question, 0);
-	ck_assert_int_eq(guest_circuit_wait(c, SB_PEER_OPEN, 2000), 0);
+	ck_assert_int_eq(guest_circuit_wait(c, SB_PEER_OPEN, STAGE_TIMEOUT_MS),
+			 0);
 	/* and one afterwards: what was known is asked again, and refused */
 	stage_order(&stage, &m);
-	usleep(20000);
+	stage_orders_done(&stage);
 	guest_circuit_call(next, NULL, &to);
 	question = stage_expect(&stage, IPC_REPORT_ASKED)->question;
 	stage_answer(&stage, &question, EACCES);
-	ck_assert_int_eq(guest_circuit_wait(next, SB_PEER_OPEN, 2000), -EACCES);
+	ck_assert_int_eq(guest_circuit_wait(next, SB_PEER_OPEN,
+					    STAGE_TIMEOUT_MS),
+			 -EACCES);
 	ck_assert_int_eq(guest_circuit_send(c, "x", 1), 1);
 	close(listener);
 }
@@ -246,7 +259,8 @@ START_TEST(a_direct_destination_is_not_connected_here)
 	m.verdict.question = stage_expect(&stage, IPC_REPORT_ASKED)->question;
 	m.type = IPC_ORDER_VERDICT;
 	stage_order(&stage, &m);
-	ck_assert_int_eq(guest_circuit_wait(c, SB_PEER_OPEN, 2000), -EREMCHG);
+	ck_assert_int_eq(guest_circuit_wait(c, SB_PEER_OPEN, STAGE_TIMEOUT_MS),
+			 -EREMCHG);
 }
 END_TEST
 
@@ -256,7 +270,6 @@ START_TEST(a_guest_that_calls_everywhere)
 	enum { CALLS = 1000 };
 	static struct guest_circuit *c[CALLS];
 	struct sb_address to = stage_loopback(1);
-	unsigned int asked = 0;
 	uint64_t rss_kib = stage_rss_kib(stage.proxy);
 
 	for (int i = 0; i < CALLS; i++) {
@@ -265,17 +278,19 @@ START_TEST(a_guest_that_calls_everywhere)
 		to.bytes[2] = i >> 8;
 		guest_circuit_call(c[i], NULL, &to);
 	}
-	while (!stage_quiet(&stage, 200))
-		asked++;
-	ck_assert_uint_eq(asked, LIMIT_LINE_QUESTIONS);
+	for (unsigned int i = 0; i < LIMIT_LINE_QUESTIONS; i++)
+		stage_expect(&stage, IPC_REPORT_ASKED);
+	ck_assert(stage_quiet(&stage, 200));
 	prove_service();
 	for (int i = 0; i < CALLS; i++)
 		guest_circuit_abort(c[i]);
 	/* what is left is what it holds about them, and none of their pages */
 	for (int i = 0; i < CALLS; i++) {
-		ck_assert_int_eq(guest_circuit_wait(c[i], SB_PEER_CLOSED, 2000),
+		ck_assert_int_eq(guest_circuit_wait(c[i], SB_PEER_CLOSED,
+						    STAGE_TIMEOUT_MS),
 				 0);
-		ck_assert_int_eq(guest_circuit_revoke(c[i], 2000), 0);
+		ck_assert_int_eq(guest_circuit_revoke(c[i], STAGE_TIMEOUT_MS),
+				 0);
 	}
 	ck_assert_uint_le(stage_rss_kib(stage.proxy), rss_kib + 8192);
 }
@@ -321,7 +336,7 @@ START_TEST(calls_beyond_their_rate_wait)
 		ck_assert_int_eq(guest_circuit_wait(c[i],
 						    i == 20 ? SB_PEER_CLOSED
 							    : SB_PEER_OPEN,
-						    2000),
+						    STAGE_TIMEOUT_MS),
 				 0);
 	ck_assert_uint_ge(guest_now_ms() - start_ms, 250);
 	close(listener);

@@ -40,10 +40,9 @@ static void free_line(struct guest_line *l)
 	guest_free(g);
 }
 
-/* The honest guest is served still, and quickly */
+/* The honest guest is served still */
 static void prove_service(void)
 {
-	uint64_t start_ms = guest_now_ms();
 	char text[8];
 	int fd;
 	struct guest_circuit *c = stage_connection(&stage, honest, 2, &fd);
@@ -51,10 +50,11 @@ static void prove_service(void)
 	ck_assert_int_eq(guest_circuit_send(c, "hello", 5), 5);
 	ck_assert_int_eq(recv(fd, text, 5, MSG_WAITALL), 5);
 	ck_assert_int_eq(write(fd, "there", 5), 5);
-	ck_assert_int_eq(guest_circuit_receive_all(c, text, 5, 1000), 0);
+	ck_assert_int_eq(
+		guest_circuit_receive_all(c, text, 5, STAGE_TIMEOUT_MS), 0);
 	guest_circuit_close(c);
-	ck_assert_int_eq(guest_circuit_wait(c, SB_PEER_CLOSED, 1000), 0);
-	ck_assert_uint_lt(guest_now_ms() - start_ms, 1000);
+	ck_assert_int_eq(
+		guest_circuit_wait(c, SB_PEER_CLOSED, STAGE_TIMEOUT_MS), 0);
 	close(fd);
 }
 
@@ -72,7 +72,8 @@ static void expect_caught(struct guest_circuit *c, int fd)
 	char text[64];
 	ssize_t n;
 
-	ck_assert_int_eq(guest_circuit_wait(c, SB_PEER_CLOSED, 2000), 0);
+	ck_assert_int_eq(
+		guest_circuit_wait(c, SB_PEER_CLOSED, STAGE_TIMEOUT_MS), 0);
 	ck_assert_uint_eq(c->shared->error, EPROTO);
 	ck_assert(guest_circuit_peer(c) & SB_WORD_RESET);
 	fcntl(fd, F_SETFL, 0);
@@ -211,7 +212,7 @@ static int try_connect(struct guest_circuit *c)
 
 	to = stage_loopback(port);
 	stage_connect(&stage, c, &to);
-	error = guest_circuit_wait(c, SB_PEER_OPEN, 2000);
+	error = guest_circuit_wait(c, SB_PEER_OPEN, STAGE_TIMEOUT_MS);
 	close(listener);
 	return error;
 }
@@ -262,7 +263,8 @@ START_TEST(wrong_kinds_and_listeners)
 	guest_circuit_offer(c);
 	stage_listen(&stage, c,
 		     &(struct sb_address){ .family = SB_FAMILY_IPV4 });
-	ck_assert_int_eq(guest_circuit_wait(c, SB_PEER_OPEN, 2000), -EINVAL);
+	ck_assert_int_eq(guest_circuit_wait(c, SB_PEER_OPEN, STAGE_TIMEOUT_MS),
+			 -EINVAL);
 	c = guest_circuit_new(liar, 2);
 	c->shared->kind = 77;
 	ck_assert_int_eq(try_connect(c), -EINVAL);
@@ -273,7 +275,8 @@ START_TEST(wrong_kinds_and_listeners)
 				      : listener == 1 ? 12345
 						      : 0xfffffffe;
 		guest_circuit_publish(c, SB_OWNER_OFFERED);
-		ck_assert_int_eq(guest_circuit_wait(c, SB_PEER_OPEN, 2000),
+		ck_assert_int_eq(guest_circuit_wait(c, SB_PEER_OPEN,
+						    STAGE_TIMEOUT_MS),
 				 -ECONNABORTED);
 	}
 }
@@ -290,20 +293,19 @@ START_TEST(words_that_go_backwards)
 	/* it ends what there was, and is a call of its own, which is none */
 	c->generation += 5;
 	guest_circuit_publish(c, SB_OWNER_OFFERED);
-	ck_assert_int_eq(guest_circuit_wait(c, SB_PEER_OPEN, 2000), -EINVAL);
+	ck_assert_int_eq(guest_circuit_wait(c, SB_PEER_OPEN, STAGE_TIMEOUT_MS),
+			 -EINVAL);
 	ck_assert_int_eq(recv(fd, (char[1]){ 0 }, 1, 0), -1);
 	ck_assert_int_eq(errno, ECONNRESET);
 	/* pages taken back while they are in use: unmapped, then answered */
 	c = stage_connection(&stage, liar, 2, &fd);
-	ck_assert_int_eq(guest_circuit_revoke(c, 2000), 0);
+	ck_assert_int_eq(guest_circuit_revoke(c, STAGE_TIMEOUT_MS), 0);
 	close(fd);
 }
 END_TEST
 
 START_TEST(bells_of_entries_that_are_not_there)
 {
-	uint64_t before_ms;
-
 	memset(liar->doorbells->to_peer, 0xff,
 	       sizeof(liar->doorbells->to_peer));
 	liar->header->to_peer = ~0ull;
@@ -311,9 +313,7 @@ START_TEST(bells_of_entries_that_are_not_there)
 	guest_channel_notify(&liar->channel);
 	prove_service();
 	liar->header->table_pages = 0;
-	before_ms = stage_cpu_ms(stage.proxy);
-	usleep(200000);
-	ck_assert_uint_le(stage_cpu_ms(stage.proxy) - before_ms, 20);
+	stage_rests(stage.proxy);
 }
 END_TEST
 
@@ -344,7 +344,8 @@ START_TEST(guest_that_vanishes)
 	c[0] = guest_listener_new(liar);
 	guest_circuit_offer(c[0]);
 	stage_listen(&stage, c[0], &any);
-	ck_assert_int_eq(guest_circuit_wait(c[0], SB_PEER_OPEN, 2000), 0);
+	ck_assert_int_eq(
+		guest_circuit_wait(c[0], SB_PEER_OPEN, STAGE_TIMEOUT_MS), 0);
 	free_line(liar);
 	stage_detach(&stage, &(struct guest_line){
 				     .guest = &(struct guest){ .domain = 2 } });
@@ -355,10 +356,7 @@ START_TEST(guest_that_vanishes)
 		ck_assert_int_eq(read(fd[i], text, 1), -1);
 		ck_assert_int_eq(errno, ECONNRESET);
 	}
-	for (int i = 0; i < 100; i++)
-		if (stage_descriptors(stage.proxy) > descriptors - 2)
-			usleep(10000);
-	ck_assert_uint_eq(stage_descriptors(stage.proxy), descriptors - 2);
+	unit_until(stage_descriptors(stage.proxy) == descriptors - 2);
 	liar = stage_line(&stage, "again");
 }
 END_TEST
@@ -425,7 +423,8 @@ START_TEST(limits_are_kept)
 	c[4] = guest_circuit_new(liar, 2);
 	ck_assert_int_eq(try_connect(c[4]), -ENOBUFS);
 	guest_circuit_close(c[0]);
-	ck_assert_int_eq(guest_circuit_wait(c[0], SB_PEER_CLOSED, 2000), 0);
+	ck_assert_int_eq(
+		guest_circuit_wait(c[0], SB_PEER_CLOSED, STAGE_TIMEOUT_MS), 0);
 	ck_assert_int_eq(guest_circuit_recycle(c[4]), 0);
 	c[5] = stage_connection(&stage, liar, 2, &fd[0]);
 }

@@ -35,7 +35,9 @@ static struct guest_circuit *listen_somewhere(uint16_t *port)
 
 	guest_circuit_offer(listener);
 	stage_listen(&stage, listener, &any);
-	ck_assert_int_eq(guest_circuit_wait(listener, SB_PEER_OPEN, 2000), 0);
+	ck_assert_int_eq(guest_circuit_wait(listener, SB_PEER_OPEN,
+					    STAGE_TIMEOUT_MS),
+			 0);
 	*port = listener->shared->local.port;
 	ck_assert_uint_ne(*port, 0);
 	return listener;
@@ -63,11 +65,13 @@ START_TEST(posted_circuits_are_accepted_into_in_order)
 		text[0] = '0' + i;
 		fd[i] = stage_dial(port);
 		ck_assert_int_eq(write(fd[i], text, 1), 1);
-		ck_assert_int_eq(guest_circuit_wait(c[i], SB_PEER_OPEN, 2000),
+		ck_assert_int_eq(guest_circuit_wait(c[i], SB_PEER_OPEN,
+						    STAGE_TIMEOUT_MS),
 				 0);
 	}
 	for (int i = 0; i < 3; i++) {
-		ck_assert_int_eq(guest_circuit_receive_all(c[i], text, 1, 2000),
+		ck_assert_int_eq(guest_circuit_receive_all(c[i], text, 1,
+							   STAGE_TIMEOUT_MS),
 				 0);
 		ck_assert_int_eq(text[0], '0' + i);
 		ck_assert_int_eq(guest_circuit_send(c[i], "y", 1), 1);
@@ -82,16 +86,13 @@ START_TEST(connections_wait_until_a_circuit_is_posted)
 {
 	uint16_t port;
 	struct guest_circuit *listener = listen_somewhere(&port), *c;
-	uint64_t before_ms;
 	int fd = stage_dial(port);
 
 	ck_assert_int_eq(write(fd, "hello", 5), 5);
-	usleep(50000);
-	before_ms = stage_cpu_ms(stage.proxy);
-	usleep(300000);
-	ck_assert_uint_le(stage_cpu_ms(stage.proxy) - before_ms, 10);
+	stage_rests(stage.proxy);
 	c = post(listener);
-	ck_assert_int_eq(guest_circuit_wait(c, SB_PEER_OPEN, 2000), 0);
+	ck_assert_int_eq(guest_circuit_wait(c, SB_PEER_OPEN, STAGE_TIMEOUT_MS),
+			 0);
 }
 END_TEST
 
@@ -99,14 +100,19 @@ START_TEST(circuits_may_be_posted_before_the_order_comes)
 {
 	struct guest_circuit *listener = guest_listener_new(line), *c;
 	struct sb_address any = stage_loopback(0);
+	int fd;
 
 	guest_circuit_offer(listener);
 	c = post(listener);
-	usleep(50000);
+	/* what is rung for after it is looked at after it */
+	stage_connection(&stage, line, 2, &fd);
 	stage_listen(&stage, listener, &any);
-	ck_assert_int_eq(guest_circuit_wait(listener, SB_PEER_OPEN, 2000), 0);
+	ck_assert_int_eq(guest_circuit_wait(listener, SB_PEER_OPEN,
+					    STAGE_TIMEOUT_MS),
+			 0);
 	stage_dial(listener->shared->local.port);
-	ck_assert_int_eq(guest_circuit_wait(c, SB_PEER_OPEN, 2000), 0);
+	ck_assert_int_eq(guest_circuit_wait(c, SB_PEER_OPEN, STAGE_TIMEOUT_MS),
+			 0);
 }
 END_TEST
 
@@ -120,14 +126,17 @@ START_TEST(taken_port_is_told)
 	at = stage_loopback(port);
 	guest_circuit_offer(listener);
 	stage_listen(&stage, listener, &at);
-	ck_assert_int_eq(guest_circuit_wait(listener, SB_PEER_OPEN, 2000),
+	ck_assert_int_eq(guest_circuit_wait(listener, SB_PEER_OPEN,
+					    STAGE_TIMEOUT_MS),
 			 -EADDRINUSE);
 	/* and the entry is good for another try */
 	ck_assert_int_eq(guest_circuit_recycle(listener), 0);
 	at.port = 0;
 	guest_circuit_offer(listener);
 	stage_listen(&stage, listener, &at);
-	ck_assert_int_eq(guest_circuit_wait(listener, SB_PEER_OPEN, 2000), 0);
+	ck_assert_int_eq(guest_circuit_wait(listener, SB_PEER_OPEN,
+					    STAGE_TIMEOUT_MS),
+			 0);
 }
 END_TEST
 
@@ -139,17 +148,22 @@ START_TEST(end_of_a_listener_ends_what_was_posted)
 	char text[4];
 	int fd = stage_dial(port);
 
-	ck_assert_int_eq(guest_circuit_wait(used, SB_PEER_OPEN, 2000), 0);
+	ck_assert_int_eq(
+		guest_circuit_wait(used, SB_PEER_OPEN, STAGE_TIMEOUT_MS), 0);
 	guest_circuit_publish(listener, SB_OWNER_CLOSED);
-	ck_assert_int_eq(guest_circuit_wait(listener, SB_PEER_CLOSED, 2000), 0);
-	ck_assert_int_eq(guest_circuit_wait(unused, SB_PEER_OPEN, 2000),
+	ck_assert_int_eq(guest_circuit_wait(listener, SB_PEER_CLOSED,
+					    STAGE_TIMEOUT_MS),
+			 0);
+	ck_assert_int_eq(guest_circuit_wait(unused, SB_PEER_OPEN,
+					    STAGE_TIMEOUT_MS),
 			 -ECONNABORTED);
 	/* the accepted connection goes on, the port is free */
 	ck_assert_int_eq(guest_circuit_send(used, "abc", 3), 3);
 	ck_assert_int_eq(read(fd, text, 4), 3);
 	ck_assert_int_eq(guest_circuit_recycle(unused), 0);
 	guest_circuit_post(unused, listener);
-	ck_assert_int_eq(guest_circuit_wait(unused, SB_PEER_OPEN, 2000),
+	ck_assert_int_eq(guest_circuit_wait(unused, SB_PEER_OPEN,
+					    STAGE_TIMEOUT_MS),
 			 -ECONNABORTED);
 }
 END_TEST
@@ -161,13 +175,16 @@ START_TEST(posted_circuit_can_be_withdrawn)
 	struct guest_circuit *first = post(listener), *second = post(listener);
 
 	guest_circuit_publish(first, SB_OWNER_CLOSED);
-	ck_assert_int_eq(guest_circuit_wait(first, SB_PEER_CLOSED, 2000), 0);
+	ck_assert_int_eq(
+		guest_circuit_wait(first, SB_PEER_CLOSED, STAGE_TIMEOUT_MS), 0);
 	stage_dial(port);
-	ck_assert_int_eq(guest_circuit_wait(second, SB_PEER_OPEN, 2000), 0);
+	ck_assert_int_eq(
+		guest_circuit_wait(second, SB_PEER_OPEN, STAGE_TIMEOUT_MS), 0);
 	ck_assert_int_eq(guest_circuit_recycle(first), 0);
 	guest_circuit_post(first, listener);
 	stage_dial(port);
-	ck_assert_int_eq(guest_circuit_wait(first, SB_PEER_OPEN, 2000), 0);
+	ck_assert_int_eq(
+		guest_circuit_wait(first, SB_PEER_OPEN, STAGE_TIMEOUT_MS), 0);
 }
 END_TEST
 
@@ -187,10 +204,12 @@ START_TEST(many_come_at_once)
 	for (int i = 0; i < COUNT; i++) {
 		int number;
 
-		ck_assert_int_eq(guest_circuit_wait(c[i], SB_PEER_OPEN, 5000),
+		ck_assert_int_eq(guest_circuit_wait(c[i], SB_PEER_OPEN,
+						    STAGE_TIMEOUT_MS),
 				 0);
-		ck_assert_int_eq(guest_circuit_receive_all(
-					 c[i], &number, sizeof(number), 5000),
+		ck_assert_int_eq(guest_circuit_receive_all(c[i], &number,
+							   sizeof(number),
+							   STAGE_TIMEOUT_MS),
 				 0);
 		ck_assert_int_lt(number, COUNT);
 		ck_assert_msg(fd[number] >= 0, "%d twice", number);
@@ -210,7 +229,8 @@ START_TEST(repeated_listen_is_idempotent)
 	stage_listen(&stage, listener, &at);
 	c = post(listener);
 	stage_dial(port);
-	ck_assert_int_eq(guest_circuit_wait(c, SB_PEER_OPEN, 2000), 0);
+	ck_assert_int_eq(guest_circuit_wait(c, SB_PEER_OPEN, STAGE_TIMEOUT_MS),
+			 0);
 	ck_assert_uint_eq(sb_word_state(guest_circuit_peer(listener)),
 			  SB_PEER_OPEN);
 }
@@ -229,7 +249,8 @@ START_TEST(two_guests_cannot_have_one_port)
 	at = stage_loopback(port);
 	guest_circuit_offer(listener);
 	stage_listen(&stage, listener, &at);
-	ck_assert_int_eq(guest_circuit_wait(listener, SB_PEER_OPEN, 2000),
+	ck_assert_int_eq(guest_circuit_wait(listener, SB_PEER_OPEN,
+					    STAGE_TIMEOUT_MS),
 			 -EADDRINUSE);
 	guest_free(other->guest);
 }
@@ -270,7 +291,8 @@ START_TEST(publishes_low_ports_with_one_capability)
 	for (; error == -EADDRINUSE && at.port > 900; at.port--) {
 		guest_circuit_offer(listener);
 		stage_listen(&stage, listener, &at);
-		error = guest_circuit_wait(listener, SB_PEER_OPEN, 2000);
+		error = guest_circuit_wait(listener, SB_PEER_OPEN,
+					   STAGE_TIMEOUT_MS);
 		if (error)
 			ck_assert_int_eq(guest_circuit_recycle(listener), 0);
 	}

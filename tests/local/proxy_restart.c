@@ -38,25 +38,22 @@ static void replace_proxy(void)
 START_TEST(connections_end_in_econnreset)
 {
 	struct guest_circuit *c[10];
-	uint64_t start_ms;
 	int fd[10];
 
 	for (int i = 0; i < 10; i++)
 		c[i] = stage_connection(&stage, line, 2, &fd[i]);
-	stage_proxy_kill(&stage);
-	start_ms = guest_now_ms();
-	stage_proxy_start(&stage);
-	stage_attach(&stage, line);
+	replace_proxy();
 	for (int i = 0; i < 10; i++) {
-		ck_assert_int_eq(guest_circuit_wait(c[i], SB_PEER_CLOSED, 2000),
+		ck_assert_int_eq(guest_circuit_wait(c[i], SB_PEER_CLOSED,
+						    STAGE_TIMEOUT_MS),
 				 0);
 		ck_assert_uint_eq(c[i]->shared->error, ECONNRESET);
 		ck_assert_int_eq(guest_circuit_recycle(c[i]), 0);
 	}
-	ck_assert_uint_lt(guest_now_ms() - start_ms, 2000);
 	/* and its pages can be had back */
 	for (int i = 0; i < 10; i++)
-		ck_assert_int_eq(guest_circuit_revoke(c[i], 1000), 0);
+		ck_assert_int_eq(guest_circuit_revoke(c[i], STAGE_TIMEOUT_MS),
+				 0);
 }
 END_TEST
 
@@ -87,9 +84,12 @@ START_TEST(a_call_that_nobody_took_is_new_to_the_next)
 	stage_attach(&stage, line);
 	m = stage_expect(&stage, IPC_REPORT_ASKED);
 	stage_answer(&stage, &m->question, 0);
-	ck_assert_int_eq(guest_circuit_wait(before, SB_PEER_OPEN, 2000), 0);
-	ck_assert_int_eq(guest_circuit_wait(between, SB_PEER_OPEN, 2000), 0);
-	ck_assert_int_eq(guest_circuit_wait(slow, SB_PEER_OPEN, 2000),
+	ck_assert_int_eq(
+		guest_circuit_wait(before, SB_PEER_OPEN, STAGE_TIMEOUT_MS), 0);
+	ck_assert_int_eq(
+		guest_circuit_wait(between, SB_PEER_OPEN, STAGE_TIMEOUT_MS), 0);
+	ck_assert_int_eq(guest_circuit_wait(slow, SB_PEER_OPEN,
+					    STAGE_TIMEOUT_MS),
 			 -ECONNRESET);
 	close(listener);
 }
@@ -102,14 +102,15 @@ START_TEST(what_has_ended_is_not_called_again)
 
 	/* closed by both, and not yet taken back by the guest */
 	guest_circuit_close(c);
-	ck_assert_int_eq(guest_circuit_wait(c, SB_PEER_CLOSED, 1000), 0);
+	ck_assert_int_eq(
+		guest_circuit_wait(c, SB_PEER_CLOSED, STAGE_TIMEOUT_MS), 0);
 	replace_proxy();
 	guest_line_ring(line, c->entry);
 	ck_assert(stage_quiet(&stage, 100));
 	ck_assert_uint_eq(sb_word_state(guest_circuit_peer(c)), SB_PEER_CLOSED);
 	ck_assert_uint_eq(c->shared->error, 0);
 	ck_assert_int_eq(guest_circuit_recycle(c), 0);
-	ck_assert_int_eq(guest_circuit_revoke(c, 1000), 0);
+	ck_assert_int_eq(guest_circuit_revoke(c, STAGE_TIMEOUT_MS), 0);
 }
 END_TEST
 
@@ -117,18 +118,14 @@ START_TEST(an_end_that_nobody_waits_for_is_told_without_an_event)
 {
 	int fd;
 	struct guest_circuit *c = stage_connection(&stage, line, 2, &fd);
-	unsigned int bells = 0;
 
 	while (guest_line_wait(line, 20) > 0)
 		;
 	guest_circuit_close(c);
 	ck_assert_int_eq(read(fd, (char[1]){ 0 }, 1), 0);
-	usleep(20000);
-	ck_assert_uint_eq(sb_word_state(guest_circuit_peer(c)), SB_PEER_CLOSED);
+	unit_until(sb_word_state(guest_circuit_peer(c)) == SB_PEER_CLOSED);
 	/* but it is told some time */
-	for (int i = 0; i < 200 && !bells; i++)
-		bells += guest_line_wait(line, 10) > 0;
-	ck_assert_uint_eq(bells, 1);
+	unit_until(guest_line_wait(line, 10));
 }
 END_TEST
 
@@ -142,21 +139,24 @@ START_TEST(listeners_come_back_with_what_was_posted)
 
 	guest_circuit_offer(listener);
 	stage_listen(&stage, listener, &at);
-	ck_assert_int_eq(guest_circuit_wait(listener, SB_PEER_OPEN, 2000), 0);
+	ck_assert_int_eq(guest_circuit_wait(listener, SB_PEER_OPEN,
+					    STAGE_TIMEOUT_MS),
+			 0);
 	port = listener->shared->local.port;
 	at = stage_loopback(port);
 	guest_circuit_post(used, listener);
 	stage_dial(port);
-	ck_assert_int_eq(guest_circuit_wait(used, SB_PEER_OPEN, 2000), 0);
+	ck_assert_int_eq(
+		guest_circuit_wait(used, SB_PEER_OPEN, STAGE_TIMEOUT_MS), 0);
 	guest_circuit_post(unused, listener);
-	usleep(20000);
 	replace_proxy();
 	stage_listen(&stage, listener, &at);
-	ck_assert_int_eq(guest_circuit_wait(used, SB_PEER_CLOSED, 2000), 0);
+	ck_assert_int_eq(
+		guest_circuit_wait(used, SB_PEER_CLOSED, STAGE_TIMEOUT_MS), 0);
 	ck_assert_uint_eq(used->shared->error, ECONNRESET);
-	usleep(100000);
 	stage_dial(port);
-	ck_assert_int_eq(guest_circuit_wait(unused, SB_PEER_OPEN, 2000), 0);
+	ck_assert_int_eq(
+		guest_circuit_wait(unused, SB_PEER_OPEN, STAGE_TIMEOUT_MS), 0);
 	ck_assert_uint_eq(sb_word_state(guest_circuit_peer(listener)),
 			  SB_PEER_OPEN);
 }
@@ -204,12 +204,14 @@ START_TEST(operator_that_comes_back_is_told_what_exists)
 
 	guest_circuit_offer(listener);
 	stage_listen(&stage, listener, &at);
-	ck_assert_int_eq(guest_circuit_wait(listener, SB_PEER_OPEN, 2000), 0);
+	ck_assert_int_eq(guest_circuit_wait(listener, SB_PEER_OPEN,
+					    STAGE_TIMEOUT_MS),
+			 0);
 	c = stage_connection(&stage, line, 2, &fd);
 	ipc_close(stage.pair);
 	stage.pair = NULL;
 	usleep(100000);
-	/* established circuits do not notice */
+	/* established circuits do not notice, then or later */
 	ck_assert_int_eq(guest_circuit_send(c, "abc", 3), 3);
 	ck_assert_int_eq(recv(fd, (char[4]){ 0 }, 3, MSG_WAITALL), 3);
 	stage_operator_return(&stage);

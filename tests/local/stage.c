@@ -20,6 +20,11 @@
 #include "tests/local/stage.h"
 
 #define UUID "01234567-89ab-cdef-0123-4567%08x"
+/* A process rests when it works so much of so long, or less */
+#define REST_MS 300
+#define REST_WORK_MS 10
+/* A domain that no test has */
+#define NOBODY 30000u
 
 void stage_open(struct stage *s)
 {
@@ -116,6 +121,7 @@ void stage_proxy_start(struct stage *s)
 
 	be_operator(s);
 	s->proxy = stage_run(argument[0], argument);
+	s->opens = 0;
 	s->epoch = stage_expect(s, IPC_REPORT_HELLO)->hello.epoch;
 }
 
@@ -129,6 +135,27 @@ void stage_proxy_kill(struct stage *s)
 static bool is_news(enum ipc_type type)
 {
 	return type == IPC_REPORT_ENDED || type == IPC_REPORT_COUNTS;
+}
+
+static struct ipc_question *find_open(struct stage *s,
+				      const struct ipc_question *q)
+{
+	for (unsigned int i = 0; i < s->opens; i++)
+		if (memcmp(&s->open[i], q, sizeof(*q)) == 0)
+			return &s->open[i];
+	return NULL;
+}
+
+/* A proxy asks again when no answer came in time: that is no new question */
+static bool is_asked_again(struct stage *s, const struct ipc_message *m)
+{
+	if (m->type != IPC_REPORT_ASKED)
+		return false;
+	if (find_open(s, &m->question))
+		return true;
+	ck_assert_uint_lt(s->opens, STAGE_QUESTIONS);
+	s->open[s->opens++] = m->question;
+	return false;
 }
 
 /* Return: a report other than unwanted news, or NULL when time is up */
@@ -145,7 +172,8 @@ static const struct ipc_message *next_report(struct stage *s, int timeout_ms,
 
 		ck_assert_msg(error == 0 || error == -EAGAIN, "%s: %s",
 			      strerror(-error), ipc_fault_text(s->pair));
-		if (error == 0 && (m.type == wanted || !is_news(m.type)))
+		if (error == 0 && (m.type == wanted || !is_news(m.type)) &&
+		    !is_asked_again(s, &m))
 			return &m;
 		if (now_ms >= end_ms)
 			return NULL;
@@ -168,6 +196,7 @@ const struct ipc_message *stage_expect(struct stage *s, enum ipc_type type)
 void stage_operator_return(struct stage *s)
 {
 	be_operator(s);
+	s->opens = 0;
 	s->epoch = stage_expect(s, IPC_REPORT_HELLO)->hello.epoch;
 }
 
@@ -176,16 +205,54 @@ bool stage_quiet(struct stage *s, int timeout_ms)
 	return !next_report(s, timeout_ms, IPC_TYPES);
 }
 
+/* A verdict closes its question; who attaches a line is asked anew */
+static void close_questions(struct stage *s, const struct ipc_message *m)
+{
+	struct ipc_question *open = NULL;
+
+	if (m->type == IPC_ORDER_ATTACH && m->attach.guest != NOBODY)
+		s->opens = 0;
+	if (m->type == IPC_ORDER_VERDICT)
+		open = find_open(s, &m->verdict.question);
+	if (open)
+		*open = s->open[--s->opens];
+}
+
 void stage_order(struct stage *s, const struct ipc_message *m)
 {
 	int error;
 
+	close_questions(s, m);
 	while ((error = ipc_send(s->pair, m)) == -EAGAIN)
 		usleep(1000);
 	ck_assert_msg(error == 0, "%s: %s", ipc_type_name(m->type),
 		      strerror(-error));
 	while (ipc_flush(s->pair))
 		usleep(1000);
+}
+
+void stage_orders_done(struct stage *s)
+{
+	static struct ipc_message m;
+	const struct ipc_failed *failed;
+
+	/* a guest that is not there: its failure is told in its turn */
+	m.type = IPC_ORDER_ATTACH;
+	m.attach = (struct ipc_attach){
+		.identity = "00000000-0000-0000-0000-000000000000",
+		.name = "nobody",
+		.guest = NOBODY,
+		.kind = s->kind,
+		.gref = 1,
+		.port = 1,
+		.circuits_max = 1,
+		.listeners_max = 1,
+		.calls_per_s = 1,
+		.calls_burst = 1,
+	};
+	stage_order(s, &m);
+	failed = &stage_expect(s, IPC_REPORT_FAILED)->failed;
+	ck_assert_uint_eq(failed->guest, NOBODY);
 }
 
 struct guest_line *stage_line(struct stage *s, const char *name)
@@ -325,14 +392,27 @@ int stage_accept(int listener)
 	return fd;
 }
 
-int stage_dial(uint16_t port)
+/* Return: a connected socket, or -errno */
+static int dial(uint16_t port)
 {
 	struct sockaddr_in sa = socket_address(port);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int error;
 
 	ck_assert_int_ge(fd, 0);
-	ck_assert_msg(connect(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0,
-		      "connect: %s", strerror(errno));
+	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0)
+		return fd;
+	error = -errno;
+	close(fd);
+	return error;
+}
+
+int stage_dial(uint16_t port)
+{
+	int fd;
+
+	unit_until((fd = dial(port)) != -ECONNREFUSED);
+	ck_assert_msg(fd >= 0, "connect: %s", strerror(-fd));
 	return fd;
 }
 
@@ -352,6 +432,11 @@ struct guest_circuit *stage_connection(struct stage *s, struct guest_line *l,
 	*fd = stage_accept(listener);
 	close(listener);
 	return c;
+}
+
+void stage_arrived(struct guest_circuit *c, uint32_t count)
+{
+	unit_until(sb_reader_available(&c->reader) >= (int64_t)count);
 }
 
 static uint8_t pattern(uint64_t position, uint32_t seed)
@@ -399,6 +484,20 @@ uint64_t stage_cpu_ms(pid_t process)
 			 2);
 	fclose(file);
 	return (user + system) * 1000 / sysconf(_SC_CLK_TCK);
+}
+
+/* Return: milliseconds that a process worked of the next REST_MS */
+static uint64_t work_ms(pid_t process)
+{
+	uint64_t before_ms = stage_cpu_ms(process);
+
+	usleep(REST_MS * 1000);
+	return stage_cpu_ms(process) - before_ms;
+}
+
+void stage_rests(pid_t process)
+{
+	unit_until(work_ms(process) <= REST_WORK_MS);
 }
 
 uint64_t stage_rss_kib(pid_t process)

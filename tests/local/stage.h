@@ -16,8 +16,11 @@
 #include "ipc/ipc.h"
 #include "tests/local/broker.h"
 #include "tests/local/guest_line.h"
+#include "tests/unit/unit.h"
 
-#define STAGE_TIMEOUT_MS 5000
+#define STAGE_TIMEOUT_MS UNIT_PATIENCE_MS
+/* Questions of a proxy that may be open at once */
+#define STAGE_QUESTIONS 256
 
 /**
  * struct stage - a broker, a proxy, its operator
@@ -31,6 +34,8 @@
  * @kind:      of the line, and so of the proxy
  * @calls_per_s: of lines that are attached from now on
  * @calls_burst: the same
+ * @open:      what the proxy has asked and nobody has answered yet
+ * @opens:     how many of them
  */
 struct stage {
 	char directory[64];
@@ -43,6 +48,8 @@ struct stage {
 	enum sb_line_kind kind;
 	uint32_t calls_per_s;
 	uint32_t calls_burst;
+	struct ipc_question open[STAGE_QUESTIONS];
+	unsigned int opens;
 };
 
 /* A fresh directory and its broker */
@@ -59,11 +66,16 @@ void stage_proxy_start(struct stage *s);
 void stage_proxy_kill(struct stage *s);
 /* Be the operator again, after s->pair was closed; take the hello */
 void stage_operator_return(struct stage *s);
-/* The next report, which must be of @type; skipping news unless wanted */
+/*
+ * The next report, which must be of @type; skipping news unless wanted, and
+ * questions that are only asked again because no answer came in time
+ */
 const struct ipc_message *stage_expect(struct stage *s, enum ipc_type type);
 /* Is there no report within @timeout_ms? News do not count */
 bool stage_quiet(struct stage *s, int timeout_ms);
 void stage_order(struct stage *s, const struct ipc_message *m);
+/* Wait until the proxy has carried out every order that it was given */
+void stage_orders_done(struct stage *s);
 
 /* A guest with one line to that proxy, not attached yet */
 struct guest_line *stage_line(struct stage *s, const char *name);
@@ -92,11 +104,13 @@ struct sb_address stage_loopback(uint16_t port);
 int stage_listener(uint16_t *port);
 /* accept() within the time limit */
 int stage_accept(int listener);
-/* connect() to the loopback */
+/* connect() to the loopback, as soon as somebody listens there */
 int stage_dial(uint16_t port);
 /* A connected pair: a circuit, and what accepted it */
 struct guest_circuit *stage_connection(struct stage *s, struct guest_line *l,
 				       unsigned int order, int *fd);
+/* Wait until @count bytes lie in the guest's rx */
+void stage_arrived(struct guest_circuit *c, uint32_t count);
 /* The same byte for every position of a stream, whoever writes it */
 void stage_fill(uint8_t *bytes, size_t count, uint64_t position, uint32_t seed);
 /* Return: are they what stage_fill() makes? */
@@ -104,6 +118,8 @@ bool stage_check(const uint8_t *bytes, size_t count, uint64_t position,
 		 uint32_t seed);
 /* User and system time that a process has used, milliseconds */
 uint64_t stage_cpu_ms(pid_t process);
+/* Wait until a process rests: one that is busy without end never does */
+void stage_rests(pid_t process);
 /* Resident memory of a process, KiB */
 uint64_t stage_rss_kib(pid_t process);
 /* Open descriptors of a process */

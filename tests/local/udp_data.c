@@ -42,15 +42,18 @@ static void ask_and_answer(uint16_t family)
 	ck_assert_int_eq(stage_udp_take(fd, text, 16, &from), 5);
 	ck_assert(memcmp(text, "query", 5) == 0);
 	stage_udp_give(fd, &from, "answer", 6);
-	ck_assert_int_eq(guest_datagram_wait(c, &h, text, 16, 2000), 6);
+	ck_assert_int_eq(guest_datagram_wait(c, &h, text, 16, STAGE_TIMEOUT_MS),
+			 6);
 	ck_assert(memcmp(text, "answer", 6) == 0);
 	ck_assert_uint_eq(h.kind, SB_DATAGRAM_DATA);
 	ck_assert_uint_eq(h.remote.port, to.port);
 	ck_assert_uint_eq(h.remote.family, family);
 	ck_assert_uint_eq(h.flags, 0);
-	ck_assert_int_eq(guest_circuit_wait(c, SB_PEER_OPEN, 1000), 0);
+	ck_assert_int_eq(guest_circuit_wait(c, SB_PEER_OPEN, STAGE_TIMEOUT_MS),
+			 0);
 	guest_circuit_close(c);
-	ck_assert_int_eq(guest_circuit_wait(c, SB_PEER_CLOSED, 1000), 0);
+	ck_assert_int_eq(
+		guest_circuit_wait(c, SB_PEER_CLOSED, STAGE_TIMEOUT_MS), 0);
 	ck_assert_uint_eq(c->shared->error, 0);
 	close(fd);
 }
@@ -113,7 +116,7 @@ START_TEST(sizes_both_ways)
 		from = stage_udp_pass(c, fd, &to, bytes, size);
 		stage_udp_give(fd, &from, bytes, size);
 		ck_assert_int_eq(guest_datagram_wait(c, &h, got, sizeof(got),
-						     2000),
+						     STAGE_TIMEOUT_MS),
 				 (int)size);
 		ck_assert_uint_eq(h.bytes, size);
 		ck_assert(stage_check(got, size, 0, i));
@@ -138,7 +141,7 @@ static void burst(struct guest_circuit *c, int fd, const struct sb_address *to,
 	}
 	for (unsigned int i = 0; i < count; i++) {
 		ck_assert_int_eq(guest_datagram_wait(c, &h, got, sizeof(got),
-						     2000),
+						     STAGE_TIMEOUT_MS),
 				 (int)size[i]);
 		ck_assert(stage_check(got, size[i], 0, seed + i));
 		ck_assert_uint_eq(h.drops, 0);
@@ -193,7 +196,8 @@ START_TEST(largest_datagrams)
 			from = stage_udp_pass(c, fd, &to, bytes, size);
 			stage_udp_give(fd, &from, bytes, size);
 			ck_assert_int_eq(guest_datagram_wait(c, &h, got,
-							     sizeof(got), 2000),
+							     sizeof(got),
+							     STAGE_TIMEOUT_MS),
 					 (int)size);
 			ck_assert(stage_check(got, size, 0, round));
 		}
@@ -203,7 +207,8 @@ START_TEST(largest_datagrams)
 							     size + 1),
 					 0);
 			ck_assert_int_ge(guest_datagram_wait(c, &h, got,
-							     sizeof(got), 2000),
+							     sizeof(got),
+							     STAGE_TIMEOUT_MS),
 					 0);
 			ck_assert_uint_eq(h.kind, SB_DATAGRAM_ERROR_LOCAL);
 			ck_assert_uint_eq(h.error, EMSGSIZE);
@@ -237,13 +242,15 @@ START_TEST(many_sockets_at_once)
 	ck_assert(stage_quiet(&stage, 1));
 	for (uint32_t i = 0; i < SOCKETS; i++) {
 		ck_assert_int_eq(guest_datagram_wait(c[i], &h, &number,
-						     sizeof(number), 2000),
+						     sizeof(number),
+						     STAGE_TIMEOUT_MS),
 				 sizeof(number));
 		ck_assert_uint_eq(number, i);
 		guest_circuit_close(c[i]);
 	}
 	for (uint32_t i = 0; i < SOCKETS; i++)
-		ck_assert_int_eq(guest_circuit_wait(c[i], SB_PEER_CLOSED, 2000),
+		ck_assert_int_eq(guest_circuit_wait(c[i], SB_PEER_CLOSED,
+						    STAGE_TIMEOUT_MS),
 				 0);
 	ck_assert_uint_le(stage_descriptors(stage.proxy), 40);
 	close(fd);
@@ -265,14 +272,15 @@ START_TEST(short_flows_leave_nothing_behind)
 			stage_udp_allow(&stage, &to);
 		guest_circuit_close(c);
 		ck_assert_int_eq(stage_udp_take(fd, &byte, 1, NULL), 1);
-		ck_assert_int_eq(guest_circuit_wait(c, SB_PEER_CLOSED, 2000),
+		ck_assert_int_eq(guest_circuit_wait(c, SB_PEER_CLOSED,
+						    STAGE_TIMEOUT_MS),
 				 0);
 		ck_assert_int_eq(guest_circuit_recycle(c), 0);
 		if (i == 10)
 			descriptors = stage_descriptors(stage.proxy);
 	}
 	ck_assert_uint_le(stage_descriptors(stage.proxy), descriptors);
-	ck_assert_int_eq(guest_circuit_revoke(c, 1000), 0);
+	ck_assert_int_eq(guest_circuit_revoke(c, STAGE_TIMEOUT_MS), 0);
 	close(fd);
 }
 END_TEST
@@ -296,7 +304,8 @@ START_TEST(what_came_with_a_datagram_is_told_when_asked_for)
 	setsockopt(fd, IPPROTO_IP, IP_TOS, &tos, sizeof(tos));
 	setsockopt(fd, IPPROTO_IP, IP_TTL, &ttl, sizeof(ttl));
 	stage_udp_give(fd, &from, "x", 1);
-	ck_assert_int_eq(guest_datagram_wait(c, &h, &byte, 1, 2000), 1);
+	ck_assert_int_eq(guest_datagram_wait(c, &h, &byte, 1, STAGE_TIMEOUT_MS),
+			 1);
 	ck_assert_uint_eq(h.flags, SB_DATAGRAM_LOCAL | SB_DATAGRAM_INTERFACE |
 					   SB_DATAGRAM_HOPS | SB_DATAGRAM_TOS);
 	ck_assert_uint_eq(h.hops, 33);
@@ -324,7 +333,7 @@ START_TEST(hops_and_tos_of_one_datagram)
 	h.tos = 0x10;
 	ck_assert_int_eq(guest_datagram_put(c, &h, &byte), 0);
 	stage_udp_allow(&stage, &h.remote);
-	ck_assert(!stage_udp_quiet(fd, 2000));
+	ck_assert(!stage_udp_quiet(fd, STAGE_TIMEOUT_MS));
 	m.msg_control = control;
 	m.msg_controllen = sizeof(control);
 	ck_assert_int_eq(recvmsg(fd, &m, 0), 1);
@@ -357,7 +366,8 @@ START_TEST(strangers_are_not_let_in)
 	stage_udp_give(stranger, &other, "s", 1);
 	/* another port of an address that the guest talks to may answer */
 	stage_udp_give(neighbour, &from, "n", 1);
-	ck_assert_int_eq(guest_datagram_wait(c, &h, &byte, 1, 2000), 1);
+	ck_assert_int_eq(guest_datagram_wait(c, &h, &byte, 1, STAGE_TIMEOUT_MS),
+			 1);
 	ck_assert_int_eq(byte, 'n');
 	ck_assert_int_eq(guest_datagram_wait(c, &h, &byte, 1, 50), -ETIMEDOUT);
 	close(fd);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "services/common/address.h"
+#include "services/common/limits.h"
 #include "tests/local/stage_udp.h"
 #include "tests/unit/unit.h"
 
@@ -56,7 +57,9 @@ START_TEST(a_refusal_is_told_and_its_cause)
 		ck_assert_int_eq(guest_datagram_send(c, &to, "x", 1), 0);
 	stage_udp_verdict(&stage, stage_udp_question(&stage), EACCES, NULL);
 	for (int i = 0; i < 3; i++) {
-		ck_assert_int_ge(guest_datagram_wait(c, &h, NULL, 0, 2000), 0);
+		ck_assert_int_ge(guest_datagram_wait(c, &h, NULL, 0,
+						     STAGE_TIMEOUT_MS),
+				 0);
 		ck_assert_uint_eq(h.kind, SB_DATAGRAM_ERROR_LOCAL);
 		ck_assert_uint_eq(h.error, EACCES);
 		ck_assert_uint_eq(h.remote.port, to.port);
@@ -102,26 +105,41 @@ START_TEST(records_wait_for_the_verdict_and_keep_their_order)
 }
 END_TEST
 
+/*
+ * Ask, withdraw the verdict, answer. Return: did the answer come in, which may
+ * take LIMIT_WITHDRAWN_MS at most?
+ */
+static bool is_answered_late(struct guest_circuit *c, int fd,
+			     const struct sb_address *to)
+{
+	struct sb_address from;
+	struct sb_datagram h;
+	char byte;
+
+	ck_assert_int_eq(guest_datagram_send(c, to, "1", 1), 0);
+	stage_udp_allow(&stage, to);
+	stage_udp_take(fd, &byte, 1, &from);
+	stage_udp_pass(c, fd, to, "2", 1);
+	withdraw();
+	stage_orders_done(&stage);
+	stage_udp_give(fd, &from, "a", 1);
+	return guest_datagram_wait(c, &h, &byte, 1, LIMIT_WITHDRAWN_MS) == 1;
+}
+
 START_TEST(a_verdict_holds_until_it_is_withdrawn)
 {
 	struct guest_circuit *c = stage_udp_open(line, 2);
-	struct sb_address to, from;
+	struct sb_address to;
 	struct sb_datagram h;
-	char byte;
-	int fd = stage_udp_socket(SB_FAMILY_IPV4, &to);
+	int tries = 0, fd = stage_udp_socket(SB_FAMILY_IPV4, &to);
 
-	ck_assert_int_eq(guest_datagram_send(c, &to, "1", 1), 0);
-	stage_udp_allow(&stage, &to);
-	stage_udp_take(fd, &byte, 1, &from);
-	stage_udp_pass(c, fd, &to, "2", 1);
-	withdraw();
 	/* an answer that was on its way still comes in */
-	usleep(20000);
-	stage_udp_give(fd, &from, "a", 1);
-	ck_assert_int_eq(guest_datagram_wait(c, &h, &byte, 1, 2000), 1);
+	while (!is_answered_late(c, fd, &to))
+		ck_assert_int_lt(tries++, 5);
 	ck_assert_int_eq(guest_datagram_send(c, &to, "3", 1), 0);
 	stage_udp_verdict(&stage, stage_udp_question(&stage), EACCES, NULL);
-	ck_assert_int_ge(guest_datagram_wait(c, &h, NULL, 0, 2000), 0);
+	ck_assert_int_ge(guest_datagram_wait(c, &h, NULL, 0, STAGE_TIMEOUT_MS),
+			 0);
 	ck_assert_uint_eq(h.error, EACCES);
 	ck_assert(stage_udp_quiet(fd, 20));
 	close(fd);
@@ -161,7 +179,8 @@ START_TEST(a_published_port_is_there_for_everybody)
 	place = c->shared->local;
 	ck_assert_uint_ne(place.port, 0);
 	stage_udp_give(fd, &place, "query", 5);
-	ck_assert_int_eq(guest_datagram_wait(c, &h, text, 8, 2000), 5);
+	ck_assert_int_eq(guest_datagram_wait(c, &h, text, 8, STAGE_TIMEOUT_MS),
+			 5);
 	/* never as the guest's own loopback */
 	ck_assert(!(address_class(&h.remote) & ADDRESS_LOOPBACK));
 	ck_assert_uint_eq(h.remote.port, client.port);
@@ -190,7 +209,8 @@ START_TEST(a_port_that_is_not_published_works_as_a_clients)
 	stage_udp_verdict(&stage, stage_udp_question(&stage), EACCES, NULL);
 	stage_udp_allow(&stage, &to);
 	ck_assert_int_eq(stage_udp_take(fd, &byte, 1, NULL), 1);
-	ck_assert_int_eq(guest_circuit_wait(c, SB_PEER_OPEN, 1000), 0);
+	ck_assert_int_eq(guest_circuit_wait(c, SB_PEER_OPEN, STAGE_TIMEOUT_MS),
+			 0);
 	ck_assert_uint_eq(c->shared->local.family, SB_FAMILY_NONE);
 	close(fd);
 }
@@ -204,7 +224,7 @@ START_TEST(a_place_that_is_taken_is_refused)
 
 	guest_datagram_offer(c, &own);
 	stage_udp_verdict(&stage, stage_udp_question(&stage), 0, &place);
-	ck_assert_int_eq(guest_circuit_wait(c, SB_PEER_OPEN, 2000),
+	ck_assert_int_eq(guest_circuit_wait(c, SB_PEER_OPEN, STAGE_TIMEOUT_MS),
 			 -EADDRINUSE);
 	close(fd);
 }
@@ -235,7 +255,8 @@ START_TEST(only_one_guest_shares_its_port_with_itself)
 		guest_datagram_offer(c[i], &own);
 		q = stage_udp_question(&stage);
 		stage_udp_verdict(&stage, q, 0, &place);
-		ck_assert_int_eq(guest_circuit_wait(c[i], SB_PEER_OPEN, 2000),
+		ck_assert_int_eq(guest_circuit_wait(c[i], SB_PEER_OPEN,
+						    STAGE_TIMEOUT_MS),
 				 i < 2 ? 0 : -EADDRINUSE);
 		place = c[0]->shared->local;
 	}
@@ -258,10 +279,12 @@ START_TEST(another_guest_is_reached_where_it_publishes)
 	place = server->shared->local;
 	ck_assert_int_eq(guest_datagram_send(client, &own, "query", 5), 0);
 	stage_udp_verdict(&stage, stage_udp_question(&stage), 0, &place);
-	ck_assert_int_eq(guest_datagram_wait(server, &h, text, 8, 2000), 5);
+	ck_assert_int_eq(
+		guest_datagram_wait(server, &h, text, 8, STAGE_TIMEOUT_MS), 5);
 	ck_assert_int_eq(guest_datagram_send(server, &h.remote, "answer", 6),
 			 0);
-	ck_assert_int_eq(guest_datagram_wait(client, &h, text, 8, 2000), 6);
+	ck_assert_int_eq(
+		guest_datagram_wait(client, &h, text, 8, STAGE_TIMEOUT_MS), 6);
 	/* from whom it was asked, not from where that is in Dom0 */
 	ck_assert(address_equal(&h.remote, &own));
 	ck_assert_uint_eq(h.remote.port, 53);
@@ -281,7 +304,8 @@ START_TEST(icmp_errors_name_their_destination)
 	close(fd);
 	ck_assert_int_eq(guest_datagram_send(c, &closed, "lost", 4), 0);
 	stage_udp_allow(&stage, &closed);
-	ck_assert_int_ge(guest_datagram_wait(c, &h, text, 32, 2000), 0);
+	ck_assert_int_ge(guest_datagram_wait(c, &h, text, 32, STAGE_TIMEOUT_MS),
+			 0);
 	ck_assert_uint_eq(h.kind, SB_DATAGRAM_ERROR_ICMP);
 	ck_assert_uint_eq(h.error, ECONNREFUSED);
 	ck_assert_uint_eq(h.remote.port, closed.port);
@@ -309,7 +333,8 @@ START_TEST(icmp6_errors_too)
 	close(fd);
 	ck_assert_int_eq(guest_datagram_send(c, &closed, "lost", 4), 0);
 	stage_udp_allow(&stage, &closed);
-	ck_assert_int_ge(guest_datagram_wait(c, &h, NULL, 0, 2000), 0);
+	ck_assert_int_ge(guest_datagram_wait(c, &h, NULL, 0, STAGE_TIMEOUT_MS),
+			 0);
 	ck_assert_uint_eq(h.kind, SB_DATAGRAM_ERROR_ICMP6);
 	ck_assert_uint_eq(h.error, ECONNREFUSED);
 	ck_assert_uint_eq(h.remote.port, closed.port);
@@ -336,7 +361,7 @@ START_TEST(ping_sockets_send_echoes)
 
 	c->shared->options.protocol = 1;
 	guest_datagram_offer(c, NULL);
-	error = guest_circuit_wait(c, SB_PEER_OPEN, 2000);
+	error = guest_circuit_wait(c, SB_PEER_OPEN, STAGE_TIMEOUT_MS);
 	if (!may_ping()) {
 		ck_assert_int_eq(error, -EACCES);
 		return;
@@ -344,28 +369,42 @@ START_TEST(ping_sockets_send_echoes)
 	ck_assert_int_eq(error, 0);
 	ck_assert_int_eq(guest_datagram_send(c, &to, &echo, sizeof(echo)), 0);
 	stage_udp_allow(&stage, &to);
-	ck_assert_int_eq(guest_datagram_wait(c, &h, &echo, sizeof(echo), 2000),
+	ck_assert_int_eq(guest_datagram_wait(c, &h, &echo, sizeof(echo),
+					     STAGE_TIMEOUT_MS),
 			 sizeof(echo));
 	ck_assert_uint_eq(echo.type, ICMP_ECHOREPLY);
 	ck_assert_uint_eq(echo.un.echo.sequence, 7);
 	ck_assert_uint_eq(h.remote.port, 0);
 	/* too short to be one */
 	ck_assert_int_eq(guest_datagram_send(c, &to, &echo, 7), 0);
-	ck_assert_int_ge(guest_datagram_wait(c, &h, NULL, 0, 2000), 0);
+	ck_assert_int_ge(guest_datagram_wait(c, &h, NULL, 0, STAGE_TIMEOUT_MS),
+			 0);
 	ck_assert_uint_eq(h.error, EINVAL);
 }
 END_TEST
 
+/* What @c sends now goes out when every record before it is dealt with */
+static void records_done(struct guest_circuit *c, int fd,
+			 const struct sb_address *to, bool known)
+{
+	char byte;
+
+	ck_assert_int_eq(guest_datagram_send(c, to, "x", 1), 0);
+	if (!known)
+		stage_udp_allow(&stage, to);
+	ck_assert_int_eq(stage_udp_take(fd, &byte, 1, NULL), 1);
+}
+
 START_TEST(groups_are_joined_where_they_may_be_sent_to)
 {
 	struct sb_address own = stage_udp_own(SB_FAMILY_IPV4, 5353);
-	struct sb_address place = { .family = SB_FAMILY_IPV4 }, group;
+	struct sb_address place = { .family = SB_FAMILY_IPV4 }, group, here;
 	struct guest_circuit *c =
 		stage_udp_publish(&stage, line, 2, &own, &place);
 	struct sb_datagram h = { .kind = SB_DATAGRAM_JOIN, .interface = 1 };
 	struct ip_mreqn via = { .imr_ifindex = 1 };
 	char byte;
-	int fd = stage_udp_socket(SB_FAMILY_IPV4, &group);
+	int fd = stage_udp_socket(SB_FAMILY_IPV4, &here);
 
 	address_parse(&h.remote, "239.1.2.3");
 	h.remote.port = c->shared->local.port;
@@ -375,14 +414,15 @@ START_TEST(groups_are_joined_where_they_may_be_sent_to)
 	ck_assert_int_eq(setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &via,
 				    sizeof(via)),
 			 0);
-	usleep(50000);
+	records_done(c, fd, &here, false);
 	stage_udp_give(fd, &group, "m", 1);
-	ck_assert_int_eq(guest_datagram_wait(c, &h, &byte, 1, 2000), 1);
+	ck_assert_int_eq(guest_datagram_wait(c, &h, &byte, 1, STAGE_TIMEOUT_MS),
+			 1);
 	h = (struct sb_datagram){ .kind = SB_DATAGRAM_LEAVE,
 				  .interface = 1,
 				  .remote = group };
 	ck_assert_int_eq(guest_datagram_put(c, &h, NULL), 0);
-	usleep(50000);
+	records_done(c, fd, &here, true);
 	stage_udp_give(fd, &group, "m", 1);
 	ck_assert_int_eq(guest_datagram_wait(c, &h, &byte, 1, 50), -ETIMEDOUT);
 	close(fd);

@@ -124,10 +124,12 @@ static void prove_circuit(struct guest_circuit *c, int fd)
 {
 	char text[8];
 
-	ck_assert_int_eq(guest_circuit_send_all(c, "question", 8, 2000), 0);
+	ck_assert_int_eq(
+		guest_circuit_send_all(c, "question", 8, STAGE_TIMEOUT_MS), 0);
 	ck_assert_int_eq(recv(fd, text, 8, MSG_WAITALL), 8);
 	ck_assert_int_eq(write(fd, "answer", 6), 6);
-	ck_assert_int_eq(guest_circuit_receive_all(c, text, 6, 2000), 0);
+	ck_assert_int_eq(
+		guest_circuit_receive_all(c, text, 6, STAGE_TIMEOUT_MS), 0);
 }
 
 /* A connection that is made, used, and left open */
@@ -170,10 +172,12 @@ START_TEST(connects_where_policy_allows)
 	prove_circuit(c, stage_accept(listener));
 	denied = guest_circuit_new(line, 2);
 	ask(denied, stage_loopback(80));
-	ck_assert_int_eq(guest_circuit_wait(denied, SB_PEER_OPEN, 2000),
+	ck_assert_int_eq(guest_circuit_wait(denied, SB_PEER_OPEN,
+					    STAGE_TIMEOUT_MS),
 			 -EACCES);
 	guest_circuit_close(c);
-	ck_assert_int_eq(guest_circuit_wait(c, SB_PEER_CLOSED, 2000), 0);
+	ck_assert_int_eq(
+		guest_circuit_wait(c, SB_PEER_CLOSED, STAGE_TIMEOUT_MS), 0);
 }
 END_TEST
 
@@ -228,14 +232,14 @@ START_TEST(operator_dies_and_circuits_carry_on)
 	prove_circuit(later, stage_accept(unknown));
 	prove_circuit(c, fd);
 	guest_circuit_close(c);
-	ck_assert_int_eq(guest_circuit_wait(c, SB_PEER_CLOSED, 2000), 0);
+	ck_assert_int_eq(
+		guest_circuit_wait(c, SB_PEER_CLOSED, STAGE_TIMEOUT_MS), 0);
 }
 END_TEST
 
 START_TEST(proxy_dies_and_listeners_come_back)
 {
 	struct guest_circuit *listener = listen_at(80), *c, *posted;
-	uint64_t start_ms;
 	uint16_t port;
 	int acceptor = stage_listener(&port);
 
@@ -247,14 +251,12 @@ START_TEST(proxy_dies_and_listeners_come_back)
 	c = open_circuit(port);
 	prove_circuit(c, stage_accept(acceptor));
 	stage_proxy_kill(&stage);
-	start_ms = guest_now_ms();
 	start_proxy();
 	ck_assert_int_eq(guest_line_wait_attached(line, STAGE_TIMEOUT_MS), 0);
-	ck_assert_int_eq(guest_circuit_wait(c, SB_PEER_CLOSED, 2000), 0);
+	ck_assert_int_eq(
+		guest_circuit_wait(c, SB_PEER_CLOSED, STAGE_TIMEOUT_MS), 0);
 	ck_assert_uint_eq(c->shared->error, ECONNRESET);
-	ck_assert_uint_lt(guest_now_ms() - start_ms, 2000);
 	/* nobody asked the guest for anything */
-	usleep(200000);
 	prove_circuit(posted, stage_dial(published));
 	prove_connection(port, acceptor);
 }
@@ -288,7 +290,8 @@ START_TEST(driver_leaves_and_comes_back)
 	for (int i = 0; i < 3; i++) {
 		prove_connection(port, acceptor);
 		guest_line_free(line);
-		ck_assert_int_eq(guest_trunk_disconnect(guest, 2000), 0);
+		ck_assert_int_eq(
+			guest_trunk_disconnect(guest, STAGE_TIMEOUT_MS), 0);
 		ck_assert_int_eq(
 			guest_device_set(guest, LOCAL_STATE_INITIALISING), 0);
 		line = guest_start_line(guest, STAGE_TIMEOUT_MS);
@@ -318,9 +321,11 @@ START_TEST(two_hundred_circuits_at_once)
 	}
 	for (int i = 0; i < COUNT; i++) {
 		guest_circuit_close(c[i]);
-		ck_assert_int_eq(guest_circuit_wait(c[i], SB_PEER_CLOSED, 2000),
+		ck_assert_int_eq(guest_circuit_wait(c[i], SB_PEER_CLOSED,
+						    STAGE_TIMEOUT_MS),
 				 0);
-		ck_assert_int_eq(guest_circuit_revoke(c[i], 2000), 0);
+		ck_assert_int_eq(guest_circuit_revoke(c[i], STAGE_TIMEOUT_MS),
+				 0);
 	}
 }
 END_TEST

@@ -65,7 +65,7 @@ static struct hypervisor_guest next_news(void)
 	struct hypervisor_guest news;
 	struct pollfd set = { hypervisor_guest_fd(port), POLLIN, 0 };
 
-	ck_assert_int_eq(poll(&set, 1, 2000), 1);
+	ck_assert_int_eq(poll(&set, 1, UNIT_PATIENCE_MS), 1);
 	ck_assert_int_eq(hypervisor_guest_next(port, &news), 1);
 	return news;
 }
@@ -170,16 +170,16 @@ START_TEST(channel_rings_both_ways_and_masks)
 	channel = hypervisor_bind(port, guest->domain, c.port);
 	ck_assert_int_ge(channel, 0);
 	/* pending at once, as a fresh channel in Xen is */
-	ck_assert_int_eq(next_pending(port, 1000), channel);
+	ck_assert_int_eq(next_pending(port, UNIT_PATIENCE_MS), channel);
 	guest_channel_notify(&c);
 	ck_assert_int_eq(next_pending(port, 50), -EAGAIN);
 	ck_assert_int_eq(hypervisor_unmask(port, channel), 0);
-	ck_assert_int_eq(next_pending(port, 1000), channel);
+	ck_assert_int_eq(next_pending(port, UNIT_PATIENCE_MS), channel);
 	ck_assert_int_eq(hypervisor_unmask(port, channel), 0);
 	ck_assert_int_eq(next_pending(port, 50), -EAGAIN);
 	ck_assert(!guest_channel_wait(&c, 0));
 	ck_assert_int_eq(hypervisor_notify(port, channel), 0);
-	ck_assert(guest_channel_wait(&c, 1000));
+	ck_assert(guest_channel_wait(&c, UNIT_PATIENCE_MS));
 	ck_assert_int_eq(hypervisor_unbind(port, channel), 0);
 	ck_assert_int_eq(hypervisor_notify(port, channel), -ENOTCONN);
 	guest_channel_free(guest, &c);
@@ -234,15 +234,13 @@ START_TEST(another_process_takes_over_without_the_guest)
 	ck_assert_str_eq(guest_page(guest, frame), "first");
 	ck_assert_ptr_nonnull(hypervisor_map(port, guest->domain, &gref, 1));
 	/* the broker learns of the death by and by */
-	for (int i = 0; i < 100 && channel == -EINVAL; i++) {
-		channel = hypervisor_bind(port, guest->domain, c.port);
-		usleep(10000);
-	}
+	unit_until((channel = hypervisor_bind(port, guest->domain, c.port)) !=
+		   -EINVAL);
 	ck_assert_int_ge(channel, 0);
-	ck_assert_int_eq(next_pending(port, 1000), channel);
+	ck_assert_int_eq(next_pending(port, UNIT_PATIENCE_MS), channel);
 	hypervisor_unmask(port, channel);
 	guest_channel_notify(&c);
-	ck_assert_int_eq(next_pending(port, 1000), channel);
+	ck_assert_int_eq(next_pending(port, UNIT_PATIENCE_MS), channel);
 }
 END_TEST
 
@@ -256,7 +254,8 @@ START_TEST(guest_appears_connects_closes_and_goes)
 	ck_assert_str_eq(news.name, "alpha");
 	ck_assert_str_eq(news.identity, UUID);
 	ck_assert_int_eq(hypervisor_guest_offer(port, domain), 0);
-	ck_assert_int_eq(guest_device_wait(guest, LOCAL_STATE_INIT_WAIT, 1000),
+	ck_assert_int_eq(guest_device_wait(guest, LOCAL_STATE_INIT_WAIT,
+					   UNIT_PATIENCE_MS),
 			 0);
 	guest->trunk.gref = 77;
 	guest->trunk.channel.port = 5;
@@ -267,15 +266,19 @@ START_TEST(guest_appears_connects_closes_and_goes)
 	ck_assert_uint_eq(news.gref, 77);
 	ck_assert_uint_eq(news.port, 5);
 	hypervisor_guest_attached(port, domain);
-	ck_assert_int_eq(guest_device_wait(guest, LOCAL_STATE_CONNECTED, 1000),
+	ck_assert_int_eq(guest_device_wait(guest, LOCAL_STATE_CONNECTED,
+					   UNIT_PATIENCE_MS),
 			 0);
 	guest_device_set(guest, LOCAL_STATE_CLOSING);
 	ck_assert_int_eq(next_news().change, HYPERVISOR_GUEST_CLOSED);
 	hypervisor_guest_withdraw(port, domain, "left");
 	hypervisor_guest_offer(port, domain);
-	ck_assert_int_eq(guest_device_wait(guest, LOCAL_STATE_CLOSED, 1000), 0);
+	ck_assert_int_eq(guest_device_wait(guest, LOCAL_STATE_CLOSED,
+					   UNIT_PATIENCE_MS),
+			 0);
 	guest_device_set(guest, LOCAL_STATE_INITIALISING);
-	ck_assert_int_eq(guest_device_wait(guest, LOCAL_STATE_INIT_WAIT, 1000),
+	ck_assert_int_eq(guest_device_wait(guest, LOCAL_STATE_INIT_WAIT,
+					   UNIT_PATIENCE_MS),
 			 0);
 	guest_free(guest);
 	guest = NULL;
@@ -310,7 +313,7 @@ START_TEST(new_operator_sees_connected_guests_again)
 	struct hypervisor_guest news = next_news();
 
 	hypervisor_guest_offer(port, news.domain);
-	guest_device_wait(guest, LOCAL_STATE_INIT_WAIT, 1000);
+	guest_device_wait(guest, LOCAL_STATE_INIT_WAIT, UNIT_PATIENCE_MS);
 	guest_device_set(guest, LOCAL_STATE_INITIALISED);
 	ck_assert_int_eq(next_news().change, HYPERVISOR_GUEST_CONNECTED);
 	hypervisor_guest_attached(port, news.domain);
@@ -320,7 +323,7 @@ START_TEST(new_operator_sees_connected_guests_again)
 	ck_assert_int_eq(news.change, HYPERVISOR_GUEST_APPEARED);
 	hypervisor_guest_offer(port, news.domain);
 	ck_assert_int_eq(next_news().change, HYPERVISOR_GUEST_CONNECTED);
-	guest_device_wait(guest, LOCAL_STATE_CONNECTED, 1000);
+	guest_device_wait(guest, LOCAL_STATE_CONNECTED, UNIT_PATIENCE_MS);
 	ck_assert_uint_eq(guest->backend, LOCAL_STATE_CONNECTED);
 }
 END_TEST

@@ -17,8 +17,6 @@
 #include "services/monitor/watch.h"
 #include "tests/unit/unit.h"
 
-#define PATIENCE_MS 3000
-
 /**
  * struct fake - a service that is made up
  * @says:     the instance it claims to be
@@ -151,7 +149,7 @@ static const struct book_service *proxy(void)
 /* Ask every 50 ms until @done, which must be soon */
 static void ask_until(bool (*done)(void))
 {
-	int64_t end = now() + PATIENCE_MS, next = now();
+	int64_t end = now() + UNIT_PATIENCE_MS, next = now();
 
 	while (!done()) {
 		ck_assert_msg(now() < end, "it does not happen");
@@ -206,6 +204,11 @@ static bool was_asked_often(void)
 static bool was_asked_once(void)
 {
 	return fake.asked == 1;
+}
+
+static bool was_asked_twice(void)
+{
+	return fake.asked == 2;
 }
 
 static bool impostor_is_known(void)
@@ -266,7 +269,8 @@ START_TEST(a_silent_service_is_asked_anew)
 	ask_for_ms(200);
 	ck_assert_uint_eq(fake.asked, 1);
 	watches.watch[1].asked_ms -= MONITOR_OVERDUE_MS;
-	ask_for_ms(300);
+	ask_until(was_asked_twice);
+	ask_for_ms(200);
 	ck_assert_uint_eq(fake.asked, 2);
 	fake.silent = false;
 	watches.watch[1].asked_ms -= MONITOR_OVERDUE_MS;

@@ -8,7 +8,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "tests/unit/operator_scene.h"
 
@@ -112,28 +111,12 @@ START_TEST(a_reload_withdraws_what_was_said)
 }
 END_TEST
 
-/* The tool's question, without the tool. The status is in @report */
-static const struct ipc_guest_row *ask_status(void)
+static const struct ipc_guest_row *ask_about_web(void)
 {
-	struct ipc_socket *s = ipc_open(IPC_REQ, IPC_TOOL, IPC_OPERATOR);
-	char path[128];
-	int i, err = -EAGAIN;
+	const struct ipc_guest_row *row = &ask_status()->guest[0];
 
-	snprintf(path, sizeof(path), "%s/operator/control.ipc",
-		 stage.base.directory);
-	ck_assert_int_eq(ipc_connect(s, path), 0);
-	memset(&report.survey, 0, sizeof(report.survey));
-	report.type = IPC_REQUEST_STATUS;
-	for (i = 0; i < 500 && ipc_send(s, &report); i++)
-		usleep(10000);
-	for (i = 0; i < 500 && err == -EAGAIN; i++) {
-		err = ipc_receive(s, &report);
-		usleep(err ? 10000 : 0);
-	}
-	ck_assert_int_eq(err, 0);
-	ipc_close(s);
-	ck_assert_str_eq(report.status.guest[0].name, "web");
-	return &report.status.guest[0];
+	ck_assert_str_eq(row->name, "web");
+	return row;
 }
 
 START_TEST(how_much_a_guest_uses_is_told_by_the_proxy)
@@ -146,8 +129,8 @@ START_TEST(how_much_a_guest_uses_is_told_by_the_proxy)
 		.guest = web->domain, .circuits = 17, .calls = 99, .refused = 3
 	};
 	stage_report(&stage, &report);
-	usleep(50000);
-	row = ask_status();
+	reports_done();
+	row = ask_about_web();
 	ck_assert_uint_eq(row->circuits, 17);
 	ck_assert_uint_eq(row->refused, 3);
 	ck_assert_uint_ge(row->requests, 99);
@@ -155,7 +138,7 @@ START_TEST(how_much_a_guest_uses_is_told_by_the_proxy)
 	stage_proxy_go(&stage);
 	stage_proxy_come(&stage, 2);
 	stage_order_expect(&stage, IPC_ORDER_ATTACH);
-	row = ask_status();
+	row = ask_about_web();
 	ck_assert_uint_eq(row->circuits, 0);
 	ck_assert_uint_eq(row->refused, 3);
 	ck_assert_uint_ge(row->requests, 99);

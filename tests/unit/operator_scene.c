@@ -2,6 +2,7 @@
 /*
  * operator_scene.c - two guests on the operator's stage
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "tests/unit/operator_scene.h"
@@ -93,6 +94,74 @@ uint32_t verdict_error(enum ipc_question_kind kind, const char *to,
 		       uint16_t port)
 {
 	return ask_about(kind, to, port, NULL, 0)->error;
+}
+
+void reports_done(void)
+{
+	static uint16_t port;
+	const struct ipc_message *m;
+
+	port++;
+	report.type = IPC_REPORT_ASKED;
+	report.question = (struct ipc_question){
+		.guest = web->domain,
+		.kind = IPC_KIND_STREAM,
+		.remote = stage_address("192.0.2.1", port),
+	};
+	stage_report(&stage, &report);
+	do {
+		m = stage_order_next(&stage, STAGE_TIMEOUT_MS);
+		ck_assert_ptr_nonnull(m);
+	} while (m->type != IPC_ORDER_VERDICT ||
+		 m->verdict.question.remote.port != port);
+}
+
+void requests_done(struct guest *g)
+{
+	/* nobody may publish this port: it is refused, in its turn */
+	const struct sb_message m =
+		stage_listen_message(SB_ENTRIES_MAX - 1, 1, "0.0.0.0", 1);
+	struct sb_message refused;
+
+	send_request(g, &m);
+	do {
+		stage_trunk_expect(g, SB_MESSAGE_REFUSED, &refused);
+	} while (refused.entry != m.entry);
+}
+
+const struct ipc_status *ask_status(void)
+{
+	struct ipc_socket *s = ipc_open(IPC_REQ, IPC_TOOL, IPC_OPERATOR);
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/operator/control.ipc",
+		 stage.base.directory);
+	ck_assert_ptr_nonnull(s);
+	ck_assert_int_eq(ipc_connect(s, path), 0);
+	memset(&report.survey, 0, sizeof(report.survey));
+	report.type = IPC_REQUEST_STATUS;
+	unit_until(ipc_send(s, &report) == 0);
+	unit_until(ipc_receive(s, &report) == 0);
+	ipc_close(s);
+	return &report.status;
+}
+
+static uint64_t count_proxies(void)
+{
+	const struct ipc_status *status = ask_status();
+	uint32_t i;
+
+	for (i = 0; i < status->counters; i++) {
+		if (strcmp(status->counter[i].name, "proxies-here") == 0)
+			return status->counter[i].value;
+	}
+	ck_abort_msg("the operator does not count proxies");
+	return 0;
+}
+
+void proxies_here(uint64_t count)
+{
+	unit_until(count_proxies() == count);
 }
 
 void report_ended(uint32_t guest, uint32_t entry, uint32_t generation)

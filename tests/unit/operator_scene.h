@@ -33,6 +33,14 @@ const struct ipc_verdict *ask_about(enum ipc_question_kind kind, const char *to,
 /* Without a source: the verdict's error */
 uint32_t verdict_error(enum ipc_question_kind kind, const char *to,
 		       uint16_t port);
+/* Wait until the operator has handled every report; skips its orders */
+void reports_done(void);
+/* Wait until it has handled every request of @g */
+void requests_done(struct guest *g);
+/* Wait until the operator knows how many proxies are there */
+void proxies_here(uint64_t count);
+/* The tool's question, without the tool: the operator's status */
+const struct ipc_status *ask_status(void);
 void report_ended(uint32_t guest, uint32_t entry, uint32_t generation);
 
 #endif

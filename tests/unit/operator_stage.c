@@ -43,30 +43,34 @@ void stage_operator_start(struct operator_stage *s)
 
 void stage_operator_kill(struct operator_stage *s)
 {
-	int i;
-
 	ck_assert_int_eq(stage_end(s->operator_process, SIGKILL), -SIGKILL);
 	s->operator_process = 0;
+	s->lists = 0;
 	/* or what is sent next would go to the dead one */
-	for (i = 0; i < 1000 && s->proxy && ipc_connected(s->proxy); i++)
-		usleep(5000);
+	unit_until(!s->proxy || !ipc_connected(s->proxy));
 }
 
 void stage_report(struct operator_stage *s, const struct ipc_message *m)
 {
-	int i, err = -EAGAIN;
+	int err;
 
-	for (i = 0; i < 500 && (err == -EAGAIN || err == -ENOTCONN); i++) {
-		err = ipc_send(s->proxy, m);
-		if (err)
-			usleep(10000);
-	}
+	unit_until((err = ipc_send(s->proxy, m)) != -EAGAIN &&
+		   err != -ENOTCONN);
 	ck_assert_int_eq(err, 0);
-	for (i = 0; i < 500 && ipc_flush(s->proxy); i++)
-		usleep(1000);
+	unit_until(ipc_flush(s->proxy) == 0);
 }
 
-void stage_hello(struct operator_stage *s, uint32_t epoch)
+/* Take a message, if there is one. Return: 0 or -EAGAIN */
+static int take_order(struct operator_stage *s)
+{
+	int err = ipc_receive(s->proxy, &message);
+
+	ck_assert_msg(!err || err == -EAGAIN, "%s", ipc_fault_text(s->proxy));
+	s->lists += !err && message.type == IPC_ORDER_LIST;
+	return err;
+}
+
+static void say_hello(struct operator_stage *s, uint32_t epoch)
 {
 	message.type = IPC_REPORT_HELLO;
 	strcpy(message.hello.service, "proxy-tcp");
@@ -76,19 +80,42 @@ void stage_hello(struct operator_stage *s, uint32_t epoch)
 	stage_report(s, &message);
 }
 
+/*
+ * A connection may end at once: the pair has one peer, and the operator may
+ * not have seen yet that the one before is gone. So hello is said on each,
+ * until `list` says that the operator has taken one; nothing comes before it.
+ */
+static bool greet(struct operator_stage *s, uint32_t epoch, unsigned int lists)
+{
+	uint64_t connection = ipc_connections(s->proxy);
+
+	if (ipc_connected(s->proxy) && connection != s->greeted) {
+		s->greeted = connection;
+		say_hello(s, epoch);
+	}
+	if (s->lists < lists)
+		take_order(s);
+	return s->lists == lists && s->greeted == ipc_connections(s->proxy);
+}
+
+void stage_hello(struct operator_stage *s, uint32_t epoch)
+{
+	/* one for the connection, one for a process that it does not know */
+	unit_until(greet(s, epoch, 2));
+}
+
 void stage_proxy_come(struct operator_stage *s, uint32_t epoch)
 {
 	char path[128];
-	int i;
 
 	snprintf(path, sizeof(path), "%s/operator/orders-main.ipc",
 		 s->base.directory);
 	s->proxy = ipc_open(IPC_PAIR, IPC_PROXY, IPC_OPERATOR);
 	ck_assert_ptr_nonnull(s->proxy);
 	ck_assert_int_eq(ipc_connect(s->proxy, path), 0);
-	for (i = 0; i < 1000 && !ipc_connected(s->proxy); i++)
-		usleep(10000);
-	stage_hello(s, epoch);
+	s->lists = 0;
+	s->greeted = 0;
+	unit_until(greet(s, epoch, 1));
 }
 
 void stage_proxy_go(struct operator_stage *s)
@@ -125,11 +152,9 @@ const struct ipc_message *stage_order_next(struct operator_stage *s,
 	struct pollfd p = { ipc_receive_fd(s->proxy), POLLIN, 0 };
 
 	for (;;) {
-		int err = ipc_receive(s->proxy, &message);
+		int err = take_order(s);
 		uint64_t now_ms = guest_now_ms();
 
-		ck_assert_msg(!err || err == -EAGAIN, "%s",
-			      ipc_fault_text(s->proxy));
 		if (!err && message.type != IPC_ORDER_LIST)
 			return &message;
 		if (now_ms >= end_ms)
@@ -168,6 +193,18 @@ struct guest *stage_guest(struct operator_stage *s, const char *name,
 	return g;
 }
 
+const struct ipc_message *stage_attach_order(struct operator_stage *s,
+					     uint32_t domain)
+{
+	const struct ipc_message *m;
+
+	do {
+		m = stage_order_next(s, STAGE_TIMEOUT_MS);
+		ck_assert_msg(m != NULL, "no order to attach %u", domain);
+	} while (m->type != IPC_ORDER_ATTACH || m->attach.guest != domain);
+	return m;
+}
+
 struct guest_line *stage_guest_up(struct operator_stage *s, struct guest *g)
 {
 	const struct ipc_message *order;
@@ -179,8 +216,7 @@ struct guest_line *stage_guest_up(struct operator_stage *s, struct guest *g)
 	l = guest_line_new(g, m.line, m.kind, m.domain);
 	ck_assert_ptr_nonnull(l);
 	ck_assert_int_eq(guest_request_line_ready(l), 0);
-	order = stage_order_expect(s, IPC_ORDER_ATTACH);
-	ck_assert_uint_eq(order->attach.guest, g->domain);
+	order = stage_attach_order(s, g->domain);
 	ck_assert_uint_eq(order->attach.gref, l->header_gref);
 	ck_assert_uint_eq(order->attach.port, l->channel.port);
 	message.type = IPC_REPORT_ATTACHED;

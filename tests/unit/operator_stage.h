@@ -21,12 +21,16 @@
  * @operator_process: 0: none
  * @config:   path
  * @proxy:    the scripted proxy's end, or NULL
+ * @lists:    `list` orders of this operator to this proxy
+ * @greeted:  the connection of the pair on which hello was said
  */
 struct operator_stage {
 	struct stage base;
 	pid_t operator_process;
 	char config[96];
 	struct ipc_socket *proxy;
+	unsigned int lists;
+	uint64_t greeted;
 };
 
 /* Broker, configuration, operator, and a proxy that has said hello */
@@ -36,9 +40,10 @@ void operator_stage_close(struct operator_stage *s);
 void stage_write_config(struct operator_stage *s, const char *config);
 void stage_operator_start(struct operator_stage *s);
 void stage_operator_kill(struct operator_stage *s);
-/* Connect, say hello as process @epoch, take the list order */
+/* Connect, say hello as process @epoch, until the operator takes notice */
 void stage_proxy_come(struct operator_stage *s, uint32_t epoch);
 void stage_proxy_go(struct operator_stage *s);
+/* Wait for an operator, say hello, until it asks what there is */
 void stage_hello(struct operator_stage *s, uint32_t epoch);
 void stage_report(struct operator_stage *s, const struct ipc_message *m);
 /* The next order but `list`; NULL when there is none in time */
@@ -46,6 +51,9 @@ const struct ipc_message *stage_order_next(struct operator_stage *s,
 					   int timeout_ms);
 const struct ipc_message *stage_order_expect(struct operator_stage *s,
 					     enum ipc_type type);
+/* The order to attach a line of @domain; those about others are skipped */
+const struct ipc_message *stage_attach_order(struct operator_stage *s,
+					     uint32_t domain);
 /* No order, but `list`, comes for @timeout_ms */
 void stage_order_none(struct operator_stage *s, int timeout_ms);
 
