@@ -193,7 +193,7 @@ int line_attach(struct proxy *p, const struct ipc_attach *order,
 		error = map_line(l, why);
 	if (!error)
 		error = bind_line(l, why);
-	if (!error)
+	if (!error && p->kind->line_begin)
 		error = p->kind->line_begin(l);
 	if (error) {
 		release(l);
@@ -236,7 +236,8 @@ static void remove_from_proxy(struct line *l)
 void line_detach(struct line *l)
 {
 	line_for_each(l, let_go, NULL);
-	l->proxy->kind->line_end(l);
+	if (l->proxy->kind->line_end)
+		l->proxy->kind->line_end(l);
 	line_for_each(l, free_circuit, NULL);
 	if (l->notify)
 		hypervisor_notify(l->proxy->port, l->channel);

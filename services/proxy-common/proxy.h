@@ -61,8 +61,8 @@ enum proxy_count {
  * @count_name:    names of its own counts
  * @counts:        how many, at most PROXY_COUNTS_MAX - PROXY_OWN_COUNTS
  * @line_begin:    a line is attached, nothing of it is looked at yet; 0 or
- *                 -errno
- * @line_end:      a line goes, its circuits have ended
+ *                 -errno. Or NULL
+ * @line_end:      a line goes, its circuits have ended; or NULL
  * @line_again:    something that could not be had may be had now
  * @withdrawn:     what the operator said of the line's destinations holds no
  *                 more; or NULL

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "services/common/address.h"
-#include "services/proxy-tcp/circuit.h"
+#include "services/proxy-tcp/tcp.h"
 
 /* A source address without a port must not take one of its own for good */
 static int bind_source(int fd, const struct sb_address *source)
@@ -34,45 +34,45 @@ static int bind_source(int fd, const struct sb_address *source)
 	return bind(fd, (struct sockaddr *)&sa, length) < 0 ? -errno : 0;
 }
 
-static void read_local(struct circuit *c)
+static void read_local(struct stream *s)
 {
 	struct sockaddr_storage sa;
 	socklen_t length = sizeof(sa);
 
-	if (getsockname(c->watch.fd, (struct sockaddr *)&sa, &length) == 0)
-		address_from_sockaddr(&c->local, (struct sockaddr *)&sa);
+	if (getsockname(s->watch.fd, (struct sockaddr *)&sa, &length) == 0)
+		address_from_sockaddr(&s->local, (struct sockaddr *)&sa);
 }
 
-static void connected(struct circuit *c)
+static void connected(struct stream *s)
 {
-	c->line->proxy->count[PROXY_CONNECTED]++;
-	c->phase = CIRCUIT_OPEN;
-	c->writable = true;
-	read_local(c);
-	circuit_opened(c);
+	tcp_count(s, TCP_CONNECTED, 1);
+	stream_set_phase(s, STREAM_OPEN);
+	s->writable = true;
+	read_local(s);
+	stream_opened(s);
 	/* the guest may have written already, without a bell of its own */
-	line_look_at(c->line, c->entry);
+	stream_look_at(s);
 }
 
-static void failed(struct circuit *c, int error)
+static void failed(struct stream *s, int error)
 {
-	c->line->proxy->count[PROXY_CONNECT_FAILED]++;
-	circuit_end(c, error, 0);
+	tcp_count(s, TCP_CONNECT_FAILED, 1);
+	circuit_end(&s->circuit, error, 0);
 }
 
-void connect_look(struct circuit *c)
+void connect_look(struct stream *s)
 {
 	socklen_t length = sizeof(int);
 	int error = 0;
 
-	if (!c->writable)
+	if (!s->writable)
 		return;
-	if (getsockopt(c->watch.fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0)
+	if (getsockopt(s->watch.fd, SOL_SOCKET, SO_ERROR, &error, &length) < 0)
 		error = errno;
 	if (error)
-		failed(c, error);
+		failed(s, error);
 	else
-		connected(c);
+		connected(s);
 }
 
 /*
@@ -94,53 +94,53 @@ static int dial(int fd, const struct sb_address *to)
 }
 
 /* The same */
-static int start(struct circuit *c, int fd, const struct sb_address *from)
+static int start(struct stream *s, int fd, const struct sb_address *from)
 {
 	uint32_t events = EPOLLIN | EPOLLRDHUP;
 	int error, result;
 
-	options_apply(c, fd);
+	options_apply(s, fd);
 	error = bind_source(fd, from);
 	if (error)
 		return error;
-	result = dial(fd, &c->remote);
+	result = dial(fd, &s->remote);
 	if (result < 0)
 		return result;
 	if (result)
 		events |= EPOLLOUT;
 	/* what has happened already is told all the same */
-	return circuit_watch(c, fd, events) < 0 ? -ENOBUFS : result;
+	return stream_watch(s, fd, events) < 0 ? -ENOBUFS : result;
 }
 
-static int open_socket(struct circuit *c, const struct sb_address *from)
+static int open_socket(struct stream *s, const struct sb_address *from)
 {
-	int family = c->remote.family == SB_FAMILY_IPV6 ? AF_INET6 : AF_INET;
+	int family = s->remote.family == SB_FAMILY_IPV6 ? AF_INET6 : AF_INET;
 	int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	int result;
 
 	if (fd < 0) {
-		c->line->proxy->count[PROXY_NO_DESCRIPTOR]++;
+		s->circuit.line->proxy->count[PROXY_NO_DESCRIPTOR]++;
 		return -ENOBUFS;
 	}
-	result = start(c, fd, from);
+	result = start(s, fd, from);
 	if (result < 0)
 		close(fd);
 	return result;
 }
 
-void connect_start(struct circuit *c, const struct sb_address *to,
+void connect_start(struct stream *s, const struct sb_address *to,
 		   const struct sb_address *from)
 {
 	int result;
 
-	c->phase = CIRCUIT_CONNECTING;
-	c->remote = *to;
-	c->local = (struct sb_address){ 0 };
-	result = open_socket(c, from);
+	stream_set_phase(s, STREAM_CONNECTING);
+	s->remote = *to;
+	s->local = (struct sb_address){ 0 };
+	result = open_socket(s, from);
 	if (result < 0)
-		failed(c, -result);
+		failed(s, -result);
 	else if (result == 0)
-		connected(c);
+		connected(s);
 	else
-		circuit_take(c);
+		circuit_take(&s->circuit);
 }

@@ -21,39 +21,44 @@
 
 #include "services/common/address.h"
 #include "services/common/limits.h"
-#include "services/proxy-tcp/circuit.h"
+#include "services/proxy-tcp/tcp.h"
 
-static void append(struct circuit *c, struct circuit **at)
+static struct stream *find(const struct line *l, uint32_t entry)
 {
-	c->next = *at;
-	c->back = at;
-	if (c->next)
-		c->next->back = &c->next;
-	*at = c;
+	return stream_of(line_circuit(l, entry));
 }
 
-void listen_unpost(struct circuit *c)
+static void append(struct stream *s, struct stream **at)
 {
-	struct circuit *listener;
+	s->next = *at;
+	s->back = at;
+	if (s->next)
+		s->next->back = &s->next;
+	*at = s;
+}
 
-	if (!c->back)
+void listen_unpost(struct stream *s)
+{
+	struct stream *listener;
+
+	if (!s->back)
 		return;
-	*c->back = c->next;
-	if (c->next) {
-		c->next->back = c->back;
+	*s->back = s->next;
+	if (s->next) {
+		s->next->back = s->back;
 	} else {
-		listener = line_circuit(c->line, c->posted_to);
-		if (listener && listener->posted_end == &c->next)
-			listener->posted_end = c->back;
+		listener = find(s->circuit.line, s->posted_to);
+		if (listener && listener->posted_end == &s->next)
+			listener->posted_end = s->back;
 	}
-	c->back = NULL;
+	s->back = NULL;
 }
 
-static void enqueue(struct circuit *c, struct circuit *listener)
+static void enqueue(struct stream *s, struct stream *listener)
 {
-	append(c, listener->posted_end);
-	listener->posted_end = &c->next;
-	line_look_at(c->line, listener->entry);
+	append(s, listener->posted_end);
+	listener->posted_end = &s->next;
+	stream_look_at(listener);
 }
 
 /* Is there, or will there be, a listener in that entry of the guest? */
@@ -67,105 +72,103 @@ static bool is_listener(struct line *l, uint32_t entry)
 	       sb_word_state(sb_load(&e->owner)) == SB_OWNER_OFFERED;
 }
 
-void listen_post(struct circuit *c, uint32_t generation, uint32_t listener)
+void listen_post(struct stream *s, uint32_t generation, uint32_t listener)
 {
-	struct line *l = c->line;
-	struct circuit *to = line_circuit(l, listener);
-	bool listens = to && to->phase == CIRCUIT_LISTENING;
+	struct line *l = s->circuit.line;
+	struct stream *to = find(l, listener);
+	bool listens = to && to->phase == STREAM_LISTENING;
 	int error;
 
 	if (!listens && !is_listener(l, listener)) {
-		circuit_refuse(c, generation, ECONNABORTED);
+		circuit_refuse(&s->circuit, generation, ECONNABORTED);
 		return;
 	}
-	circuit_begin(c, generation, CIRCUIT_POSTED);
-	c->posted_to = listener;
-	c->back = NULL;
-	error = line_has_room(l) ? circuit_map(c) : -ENOBUFS;
+	stream_begin(s, generation, STREAM_POSTED);
+	s->posted_to = listener;
+	error = stream_has_room(s) ? circuit_map(&s->circuit) : -ENOBUFS;
 	if (error) {
-		circuit_end(c, -error, 0);
+		circuit_end(&s->circuit, -error, 0);
 		return;
 	}
 	l->useful = true;
-	l->proxy->count[PROXY_POSTED]++;
+	tcp_count(s, TCP_POSTED, 1);
 	if (listens)
-		enqueue(c, to);
+		enqueue(s, to);
 	else
-		append(c, &l->waiting);
+		append(s, &tcp_line(l)->waiting);
 }
 
 /* Circuits that were posted to a listener before we knew it */
-static void adopt_waiting(struct circuit *listener)
+static void adopt_waiting(struct stream *listener)
 {
-	struct circuit *c = listener->line->waiting, *next;
+	struct stream *s = tcp_line_of(listener)->waiting, *next;
 
-	for (; c; c = next) {
-		next = c->next;
-		if (c->posted_to != listener->entry)
+	for (; s; s = next) {
+		next = s->next;
+		if (s->posted_to != listener->circuit.entry)
 			continue;
-		listen_unpost(c);
-		enqueue(c, listener);
+		listen_unpost(s);
+		enqueue(s, listener);
 	}
 }
 
-void listen_end_posted(struct circuit *listener)
+void listen_end_posted(struct stream *listener)
 {
 	while (listener->posted)
-		circuit_end(listener->posted, ECONNABORTED, 0);
+		circuit_end(&listener->posted->circuit, ECONNABORTED, 0);
 }
 
 /* Every circuit that is accepted into was seen OFFERED; is it still? */
-static struct circuit *next_posted(struct circuit *listener)
+static struct stream *next_posted(struct stream *listener)
 {
-	struct circuit *c;
+	struct stream *s;
 	uint32_t owner;
 
-	while ((c = listener->posted)) {
-		owner = sb_load(&c->shared->owner);
-		if (sb_word_generation(owner) == c->generation &&
+	while ((s = listener->posted)) {
+		owner = sb_load(&s->circuit.shared->owner);
+		if (sb_word_generation(owner) == s->circuit.generation &&
 		    sb_word_state(owner) == SB_OWNER_OFFERED)
-			return c;
+			return s;
 		/* ends it, whatever it says now */
-		circuit_follow(c, owner);
+		circuit_follow(&s->circuit, owner);
 	}
 	return NULL;
 }
 
-static void accepted(struct circuit *c, int fd, const struct circuit *listener,
+static void accepted(struct stream *s, int fd, const struct stream *listener,
 		     const struct sockaddr_storage *from)
 {
 	struct sockaddr_storage sa;
 	socklen_t length = sizeof(sa);
 
-	listen_unpost(c);
-	c->line->posted--;
-	address_from_sockaddr(&c->remote, (const struct sockaddr *)from);
-	c->local = listener->local;
+	listen_unpost(s);
+	address_from_sockaddr(&s->remote, (const struct sockaddr *)from);
+	s->local = listener->local;
 	if (getsockname(fd, (struct sockaddr *)&sa, &length) == 0)
-		address_from_sockaddr(&c->local, (struct sockaddr *)&sa);
-	c->phase = CIRCUIT_OPEN;
-	c->writable = true;
-	if (circuit_watch(c, fd, EPOLLIN | EPOLLRDHUP) < 0) {
+		address_from_sockaddr(&s->local, (struct sockaddr *)&sa);
+	stream_set_phase(s, STREAM_OPEN);
+	s->writable = true;
+	if (stream_watch(s, fd, EPOLLIN | EPOLLRDHUP) < 0) {
 		close(fd);
-		circuit_end(c, ENOBUFS, SB_WORD_RESET);
+		circuit_end(&s->circuit, ENOBUFS, SB_WORD_RESET);
 		return;
 	}
-	options_apply(c, fd);
-	c->line->proxy->count[PROXY_ACCEPTED]++;
-	circuit_opened(c);
-	line_look_at(c->line, c->entry);
+	options_apply(s, fd);
+	tcp_count(s, TCP_ACCEPTED, 1);
+	stream_opened(s);
+	stream_look_at(s);
 }
 
-static void starve(struct circuit *listener)
+static void starve(struct stream *listener)
 {
-	struct proxy *p = listener->line->proxy;
+	struct proxy *p = listener->circuit.line->proxy;
 
 	p->count[PROXY_NO_DESCRIPTOR]++;
 	proxy_starve(p);
 }
 
 /* Return: accepted one? */
-static bool accept_next(struct circuit *listener, struct circuit *c)
+static bool accept_next(struct stream *listener, struct stream *s)
 {
 	struct sockaddr_storage from = { 0 };
 	socklen_t length = sizeof(from);
@@ -173,7 +176,7 @@ static bool accept_next(struct circuit *listener, struct circuit *c)
 			 SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	if (fd >= 0) {
-		accepted(c, fd, listener, &from);
+		accepted(s, fd, listener, &from);
 		return true;
 	}
 	/* what Linux tells of connections that died in the backlog: go on */
@@ -187,21 +190,21 @@ static bool accept_next(struct circuit *listener, struct circuit *c)
 	return false;
 }
 
-void listen_look(struct circuit *listener)
+void listen_look(struct stream *listener)
 {
-	struct circuit *c;
+	struct stream *s;
 
 	for (unsigned int i = 0; i < LIMIT_ACCEPT_BURST; i++) {
 		if (!listener->readable)
 			return;
-		c = next_posted(listener);
-		if (!c || !accept_next(listener, c))
+		s = next_posted(listener);
+		if (!s || !accept_next(listener, s))
 			return;
 	}
-	line_look_at(listener->line, listener->entry);
+	stream_look_at(listener);
 }
 
-static int start(struct circuit *c, int fd, const struct ipc_listen *order)
+static int start(struct stream *s, int fd, const struct ipc_listen *order)
 {
 	const int on = 1;
 	struct sockaddr_storage sa;
@@ -209,34 +212,35 @@ static int start(struct circuit *c, int fd, const struct ipc_listen *order)
 
 	/* connections of a process before this one may linger on the port */
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	options_apply(c, fd);
+	options_apply(s, fd);
 	if (bind(fd, (struct sockaddr *)&sa, length) < 0 ||
 	    listen(fd, order->backlog) < 0)
 		return -errno;
 	length = sizeof(sa);
 	if (getsockname(fd, (struct sockaddr *)&sa, &length) == 0)
-		address_from_sockaddr(&c->local, (struct sockaddr *)&sa);
-	return circuit_watch(c, fd, EPOLLIN);
+		address_from_sockaddr(&s->local, (struct sockaddr *)&sa);
+	return stream_watch(s, fd, EPOLLIN);
 }
 
-static int begin(struct circuit *c, const struct ipc_listen *order)
+static int begin(struct stream *s, const struct ipc_listen *order)
 {
-	struct line *l = c->line;
+	struct tcp_line *tl = tcp_line_of(s);
 	int family = order->local.family == SB_FAMILY_IPV6 ? AF_INET6 : AF_INET;
 	int fd, error;
 
-	circuit_begin(c, order->generation, CIRCUIT_LISTENING);
-	c->local = order->local;
-	c->posted = NULL;
-	c->posted_end = &c->posted;
-	if (!line_has_room(l) || l->listeners > l->attach.listeners_max)
+	stream_begin(s, order->generation, STREAM_LISTENING);
+	s->local = order->local;
+	s->posted = NULL;
+	s->posted_end = &s->posted;
+	if (!stream_has_room(s) ||
+	    tl->listeners > tl->line.attach.listeners_max)
 		return -ENOBUFS;
 	fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0) {
-		l->proxy->count[PROXY_NO_DESCRIPTOR]++;
+		tl->line.proxy->count[PROXY_NO_DESCRIPTOR]++;
 		return -ENOBUFS;
 	}
-	error = start(c, fd, order);
+	error = start(s, fd, order);
 	if (error)
 		close(fd);
 	return error;
@@ -244,19 +248,19 @@ static int begin(struct circuit *c, const struct ipc_listen *order)
 
 void listen_order(struct line *l, const struct ipc_listen *order)
 {
-	struct circuit *c =
-		circuit_take_order(l, order->entry, order->generation);
+	struct stream *s =
+		listeners_take_order(l, order->entry, order->generation);
 	int error;
 
-	if (!c)
+	if (!s)
 		return;
-	l->proxy->count[PROXY_LISTENS]++;
-	error = begin(c, order);
+	tcp_count(s, TCP_LISTENS, 1);
+	error = begin(s, order);
 	if (error) {
-		l->proxy->count[PROXY_LISTEN_FAILED]++;
-		circuit_end(c, -error, 0);
+		tcp_count(s, TCP_LISTEN_FAILED, 1);
+		circuit_end(&s->circuit, -error, 0);
 		return;
 	}
-	circuit_opened(c);
-	adopt_waiting(c);
+	stream_opened(s);
+	adopt_waiting(s);
 }

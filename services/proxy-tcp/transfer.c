@@ -20,17 +20,7 @@
 #include <sys/uio.h>
 
 #include "services/common/limits.h"
-#include "services/proxy-tcp/circuit.h"
-
-static uint8_t *tx_area(const struct circuit *c)
-{
-	return c->base + SB_PAGE_BYTES;
-}
-
-static uint8_t *rx_area(const struct circuit *c)
-{
-	return tx_area(c) + sb_area_bytes(c->order);
-}
+#include "services/proxy-tcp/tcp.h"
 
 /* @count bytes of a ring from @offset on, in one or two pieces */
 static int make_pieces(struct iovec *piece, uint8_t *area, uint32_t offset,
@@ -67,195 +57,196 @@ static ssize_t receive_pieces(int fd, struct iovec *piece, int pieces)
  * The socket takes nothing more. What it has received is still the guest's:
  * the error is told behind that.
  */
-static void cannot_send(struct circuit *c, int error)
+static void cannot_send(struct stream *s, int error)
 {
-	c->error = error;
-	c->out_done = true;
-	c->hung_up = true;
-	c->readable = true;
-	circuit_publish(c, SB_WORD_STOP);
+	s->error = error;
+	s->out_done = true;
+	s->hung_up = true;
+	s->readable = true;
+	circuit_publish(&s->circuit, SB_WORD_STOP);
 }
 
-static void sent(struct circuit *c, uint32_t bytes)
+static void sent(struct stream *s, uint32_t bytes)
 {
-	sb_reader_advance(&c->tx, bytes);
-	c->sent += bytes;
-	c->line->proxy->count[PROXY_SENT_BYTES] += bytes;
-	c->line->useful = true;
-	if (sb_reader_release(&c->tx))
-		line_ring(c->line, c->entry);
+	sb_reader_advance(&s->circuit.tx, bytes);
+	s->sent += bytes;
+	tcp_count(s, TCP_SENT_BYTES, bytes);
+	s->circuit.line->useful = true;
+	if (sb_reader_release(&s->circuit.tx))
+		line_ring(s->circuit.line, s->circuit.entry);
 }
 
 /* Send up to one span of @held bytes */
-static void send_some(struct circuit *c, uint32_t held)
+static void send_some(struct stream *s, uint32_t held)
 {
 	uint32_t count = held < LIMIT_SPAN_BYTES ? held : LIMIT_SPAN_BYTES;
 	struct iovec piece[2];
-	int pieces = make_pieces(piece, tx_area(c), sb_reader_offset(&c->tx),
-				 sb_reader_run(&c->tx), count);
-	ssize_t done = send_pieces(c->watch.fd, piece, pieces);
+	int pieces = make_pieces(piece, circuit_tx_area(&s->circuit),
+				 sb_reader_offset(&s->circuit.tx),
+				 sb_reader_run(&s->circuit.tx), count);
+	ssize_t done = send_pieces(s->watch.fd, piece, pieces);
 
 	if (done < 0 && errno != EAGAIN && errno != EINTR) {
-		cannot_send(c, errno);
+		cannot_send(s, errno);
 		return;
 	}
 	if (done > 0)
-		sent(c, done);
+		sent(s, done);
 	if (done < (ssize_t)count)
-		circuit_blocked(c);
+		stream_blocked(s);
 }
 
 /* Return: bytes left in the ring, or -EPROTO */
-static int64_t move_out(struct circuit *c)
+static int64_t move_out(struct stream *s)
 {
-	int64_t held = sb_reader_available(&c->tx);
+	int64_t held = sb_reader_available(&s->circuit.tx);
 
-	if (held > 0 && c->writable) {
-		send_some(c, held);
-		held = sb_reader_held(&c->tx);
+	if (held > 0 && s->writable) {
+		send_some(s, held);
+		held = sb_reader_held(&s->circuit.tx);
 	}
 	if (held == 0)
-		held = sb_reader_arm(&c->tx, 1);
-	if (held > 0 && c->writable && !c->out_done)
-		line_look_at(c->line, c->entry);
+		held = sb_reader_arm(&s->circuit.tx, 1);
+	if (held > 0 && s->writable && !s->out_done)
+		stream_look_at(s);
 	return held;
 }
 
-static void received(struct circuit *c, uint32_t bytes)
+static void received(struct stream *s, uint32_t bytes)
 {
-	sb_writer_advance(&c->rx, bytes);
-	c->received += bytes;
-	c->line->proxy->count[PROXY_RECEIVED_BYTES] += bytes;
-	if (sb_writer_publish(&c->rx))
-		line_ring(c->line, c->entry);
-	c->line->useful = true;
+	sb_writer_advance(&s->circuit.rx, bytes);
+	s->received += bytes;
+	tcp_count(s, TCP_RECEIVED_BYTES, bytes);
+	if (sb_writer_publish(&s->circuit.rx))
+		line_ring(s->circuit.line, s->circuit.entry);
+	s->circuit.line->useful = true;
 }
 
-static void cannot_receive(struct circuit *c, int error)
+static void cannot_receive(struct stream *s, int error)
 {
-	c->in_done = true;
-	if (!c->error)
-		c->error = error;
+	s->in_done = true;
+	if (!s->error)
+		s->error = error;
 }
 
 /*
  * A short read has emptied the socket, and what comes next is an edge; unless
  * the edge that told of an end is already behind us.
  */
-static void note_rest(struct circuit *c, ssize_t got, uint32_t wanted)
+static void note_rest(struct stream *s, ssize_t got, uint32_t wanted)
 {
-	if (c->in_done || got < 0 || (got < (ssize_t)wanted && !c->hung_up))
-		c->readable = false;
+	if (s->in_done || got < 0 || (got < (ssize_t)wanted && !s->hung_up))
+		s->readable = false;
 	else
-		line_look_at(c->line, c->entry);
+		stream_look_at(s);
 }
 
-static void receive_some(struct circuit *c, uint32_t room)
+static void receive_some(struct stream *s, uint32_t room)
 {
 	uint32_t count = room < LIMIT_SPAN_BYTES ? room : LIMIT_SPAN_BYTES;
-	uint32_t run = sb_writer_run(&c->rx);
+	uint32_t run = sb_writer_run(&s->circuit.rx);
 	struct iovec piece[2];
 	ssize_t got;
 	int pieces;
 
 	/* messages as small as the last one need no second piece */
-	if (count > run && c->last_in < run)
+	if (count > run && s->last_in < run)
 		count = run;
-	pieces = make_pieces(piece, rx_area(c), sb_writer_offset(&c->rx), run,
-			     count);
-	got = receive_pieces(c->watch.fd, piece, pieces);
-	c->last_in = got > 0 ? got : 0;
+	pieces = make_pieces(piece, circuit_rx_area(&s->circuit),
+			     sb_writer_offset(&s->circuit.rx), run, count);
+	got = receive_pieces(s->watch.fd, piece, pieces);
+	s->last_in = got > 0 ? got : 0;
 	if (got > 0)
-		received(c, got);
+		received(s, got);
 	else if (got == 0)
-		cannot_receive(c, 0);
+		cannot_receive(s, 0);
 	else if (errno != EAGAIN && errno != EINTR)
-		cannot_receive(c, errno);
-	note_rest(c, got, count);
+		cannot_receive(s, errno);
+	note_rest(s, got, count);
 }
 
 /*
  * What comes after STOP nobody wants; but it must not stop the other end, and
  * behind it may be an end or an error.
  */
-static void drop_some(struct circuit *c)
+static void drop_some(struct stream *s)
 {
-	ssize_t got = recv(c->watch.fd, NULL, LIMIT_SPAN_BYTES,
+	ssize_t got = recv(s->watch.fd, NULL, LIMIT_SPAN_BYTES,
 			   MSG_DONTWAIT | MSG_TRUNC);
 
 	if (got == 0)
-		cannot_receive(c, 0);
+		cannot_receive(s, 0);
 	else if (got < 0 && errno != EAGAIN)
-		cannot_receive(c, errno);
-	note_rest(c, got, LIMIT_SPAN_BYTES);
+		cannot_receive(s, errno);
+	note_rest(s, got, LIMIT_SPAN_BYTES);
 }
 
 /* Return: 0 or -EPROTO */
-static int move_in(struct circuit *c, uint32_t owner)
+static int move_in(struct stream *s, uint32_t owner)
 {
 	int64_t room;
 
 	if (owner & SB_WORD_STOP) {
-		drop_some(c);
+		drop_some(s);
 		return 0;
 	}
-	room = sb_writer_space(&c->rx);
+	room = sb_writer_space(&s->circuit.rx);
 	/* the guest reads slowly: not woken for every byte that it takes */
 	if (room == 0)
-		room = sb_writer_arm(&c->rx, c->rx.size / 2);
+		room = sb_writer_arm(&s->circuit.rx, s->circuit.rx.size / 2);
 	if (room > 0)
-		receive_some(c, room);
+		receive_some(s, room);
 	return room < 0 ? -EPROTO : 0;
 }
 
 /* The guest has written all it will: pass that on once the ring is empty */
-static void finish_out(struct circuit *c)
+static void finish_out(struct stream *s)
 {
-	c->out_done = true;
-	c->line->useful = true;
-	shutdown(c->watch.fd, SHUT_WR);
+	s->out_done = true;
+	s->circuit.line->useful = true;
+	shutdown(s->watch.fd, SHUT_WR);
 }
 
-static void finish(struct circuit *c)
+static void finish(struct stream *s)
 {
-	bool reset = c->error == ECONNRESET || c->error == EPIPE;
+	bool reset = s->error == ECONNRESET || s->error == EPIPE;
 
 	if (reset)
-		c->line->proxy->count[PROXY_RESETS]++;
-	circuit_end(c, c->error, c->error ? SB_WORD_RESET : 0);
+		tcp_count(s, TCP_RESETS, 1);
+	circuit_end(&s->circuit, s->error, s->error ? SB_WORD_RESET : 0);
 }
 
 /* Both ways are at their end, or one broke and all that came is delivered */
-static bool is_over(const struct circuit *c, bool closing)
+static bool is_over(const struct stream *s, bool closing)
 {
-	if (c->in_done && c->error)
+	if (s->in_done && s->error)
 		return true;
-	return c->out_done && (c->in_done || closing);
+	return s->out_done && (s->in_done || closing);
 }
 
-void transfer_run(struct circuit *c, uint32_t owner)
+void transfer_run(struct stream *s, uint32_t owner)
 {
 	bool closing = owner & SB_WORD_FIN && owner & SB_WORD_STOP;
-	bool in_was_done = c->in_done;
+	bool in_was_done = s->in_done;
 	int64_t left = 0;
 
 	/* unless close() waits for the last byte, nobody waits for our word */
-	c->left = closing && !(c->options.flags & SB_OPTION_LINGER);
-	if (!c->out_done)
-		left = move_out(c);
-	if (left == 0 && owner & SB_WORD_FIN && !c->out_done) {
+	s->circuit.left = closing && !(s->options.flags & SB_OPTION_LINGER);
+	if (!s->out_done)
+		left = move_out(s);
+	if (left == 0 && owner & SB_WORD_FIN && !s->out_done) {
 		if (closing) {
-			circuit_end(c, 0, 0);
+			circuit_end(&s->circuit, 0, 0);
 			return;
 		}
-		finish_out(c);
+		finish_out(s);
 	}
-	if (left >= 0 && c->readable && !c->in_done && move_in(c, owner) < 0)
+	if (left >= 0 && s->readable && !s->in_done && move_in(s, owner) < 0)
 		left = -EPROTO;
 	if (left < 0)
-		circuit_end_liar(c, "a ring index that cannot be");
-	else if (is_over(c, closing))
-		finish(c);
-	else if (c->in_done && !in_was_done)
-		circuit_publish(c, SB_WORD_FIN);
+		circuit_end_liar(&s->circuit, "a ring index that cannot be");
+	else if (is_over(s, closing))
+		finish(s);
+	else if (s->in_done && !in_was_done)
+		circuit_publish(&s->circuit, SB_WORD_FIN);
 }

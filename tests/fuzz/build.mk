@@ -9,17 +9,15 @@ config_WITH := $(wildcard services/operator/config*.c) services/common/log.c \
 	$(ipc_WITH)
 config_WITH_PACKAGES := jansson libsystemd
 trunk_WITH := services/operator/trunk.c
-line_WITH := $(addprefix tests/fuzz/,guest_memory.c quiet.c) \
-	$(addprefix services/proxy-tcp/,proxy.c line.c attach.c circuit.c \
-	call.c connect.c listen.c transfer.c options.c) \
-	services/common/verdicts.c services/common/loop.c \
-	services/common/address.c
-datagram_WITH := $(addprefix tests/fuzz/,guest_memory.c quiet.c) \
-	$(addprefix services/proxy-udp/,datagrams.c outlet.c options.c \
-	destination.c known.c send.c runs.c group.c receive.c pending.c error.c \
-	exchange.c) $(addprefix services/proxy-common/,proxy.c line.c attach.c \
-	circuit.c questions.c tokens.c options.c) services/common/loop.c services/common/verdicts.c \
-	services/common/address.c
+guest_line_WITH := $(addprefix tests/fuzz/,guest_line.c guest_memory.c quiet.c) \
+	$(addprefix services/proxy-common/,proxy.c line.c attach.c circuit.c \
+	questions.c tokens.c options.c) services/common/verdicts.c \
+	services/common/loop.c services/common/address.c
+line_WITH := $(addprefix services/proxy-tcp/,stream.c call.c connect.c \
+	listen.c listeners.c transfer.c options.c) $(guest_line_WITH)
+datagram_WITH := $(addprefix services/proxy-udp/,datagrams.c outlet.c \
+	options.c destination.c known.c send.c runs.c group.c receive.c \
+	pending.c error.c exchange.c) $(guest_line_WITH)
 request_WITH := tests/fuzz/quiet.c $(addprefix services/operator/,requests.c \
 	introductions.c introduction_book.c policy.c published.c book.c config.c config_guest.c config_place.c \
 	config_reader.c) services/common/loop.c $(ipc_WITH)

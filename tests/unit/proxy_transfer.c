@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "services/proxy-tcp/circuit.h"
+#include "services/proxy-tcp/tcp.h"
 #include "tests/unit/unit.h"
 
 #define AREA 4096u
@@ -32,24 +32,24 @@ static uint8_t pages[3 * SB_PAGE_BYTES] __attribute__((aligned(4096)));
 static struct sb_index_page *page = (struct sb_index_page *)pages;
 static struct proxy proxy;
 static struct line line = { .proxy = &proxy };
-static struct circuit circuit;
+static struct stream stream;
 static struct sb_writer guest_tx;
 static struct sb_reader guest_rx;
 static int far;
-
-void line_look_at(struct line *l, uint32_t entry)
-{
-	asked.looks++;
-}
 
 void line_ring(struct line *l, uint32_t entry)
 {
 	asked.bells++;
 }
 
-void circuit_blocked(struct circuit *c)
+void stream_look_at(const struct stream *s)
 {
-	c->writable = false;
+	asked.looks++;
+}
+
+void stream_blocked(struct stream *s)
+{
+	s->writable = false;
 	asked.blocked = true;
 }
 
@@ -79,28 +79,28 @@ static void setup(void)
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
 	far = pair[1];
 	fcntl(far, F_SETFL, O_NONBLOCK);
-	circuit = (struct circuit){ .watch.fd = pair[0],
-				    .line = &line,
-				    .phase = CIRCUIT_OPEN,
-				    .base = pages,
-				    .readable = true,
-				    .writable = true };
-	sb_reader_init(&circuit.tx, page, SB_PEER, AREA);
-	sb_writer_init(&circuit.rx, page, SB_PEER, AREA);
+	stream = (struct stream){ .circuit.line = &line,
+				  .circuit.base = pages,
+				  .watch.fd = pair[0],
+				  .phase = STREAM_OPEN,
+				  .readable = true,
+				  .writable = true };
+	sb_reader_init(&stream.circuit.tx, page, SB_PEER, AREA);
+	sb_writer_init(&stream.circuit.rx, page, SB_PEER, AREA);
 	sb_writer_init(&guest_tx, page, SB_OWNER, AREA);
 	sb_reader_init(&guest_rx, page, SB_OWNER, AREA);
 }
 
 static void teardown(void)
 {
-	close(circuit.watch.fd);
+	close(stream.watch.fd);
 	close(far);
 }
 
 static void run(uint32_t flags)
 {
 	memset(&asked, 0, sizeof(asked));
-	transfer_run(&circuit, sb_word(1, SB_OWNER_OFFERED | flags));
+	transfer_run(&stream, sb_word(1, SB_OWNER_OFFERED | flags));
 }
 
 static void guest_writes(char first, uint32_t count)
@@ -126,7 +126,7 @@ START_TEST(bytes_around_the_wrap_are_sent_in_one_go)
 	ck_assert_int_eq(read(far, got, AREA), 200);
 	for (int i = 0; i < 200; i++)
 		ck_assert_int_eq(got[i], (char)(7 + i));
-	ck_assert_uint_eq(circuit.sent, 4200);
+	ck_assert_uint_eq(stream.sent, 4200);
 	/* and it waits for the next byte */
 	ck_assert_uint_eq(sb_load(&page->side[SB_PEER].data_event), 4200);
 }
@@ -139,35 +139,35 @@ START_TEST(partial_sends_keep_the_tail)
 	int small = 1;
 	ssize_t n;
 
-	setsockopt(circuit.watch.fd, SOL_SOCKET, SO_SNDBUF, &small,
+	setsockopt(stream.watch.fd, SOL_SOCKET, SO_SNDBUF, &small,
 		   sizeof(small));
-	while (circuit.writable && produced < 1u << 20) {
+	while (stream.writable && produced < 1u << 20) {
 		guest_writes(produced, 1000);
 		produced += 1000;
 		run(0);
 		sb_writer_space(&guest_tx);
 	}
 	ck_assert(asked.blocked);
-	ck_assert_int_gt(sb_reader_held(&circuit.tx), 0);
+	ck_assert_int_gt(sb_reader_held(&stream.circuit.tx), 0);
 	while (got < produced) {
 		n = read(far, bytes, 100);
 		for (ssize_t i = 0; i < n; i++)
 			ck_assert_int_eq(bytes[i], (char)(got + i));
 		got += n > 0 ? n : 0;
-		circuit.writable = true;
+		stream.writable = true;
 		run(0);
 	}
-	ck_assert_uint_eq(circuit.sent, produced);
+	ck_assert_uint_eq(stream.sent, produced);
 }
 END_TEST
 
 START_TEST(blocked_socket_is_left_alone)
 {
-	circuit.writable = false;
-	circuit.readable = false;
+	stream.writable = false;
+	stream.readable = false;
 	guest_writes(0, 100);
 	run(0);
-	ck_assert_uint_eq(circuit.sent, 0);
+	ck_assert_uint_eq(stream.sent, 0);
 	ck_assert_uint_eq(asked.looks, 0);
 	ck_assert_int_eq(read(far, &(char){ 0 }, 1), -1);
 }
@@ -184,7 +184,7 @@ START_TEST(fin_is_passed_on_behind_the_last_byte)
 	ck_assert(!asked.ended);
 	/* the other way goes on */
 	ck_assert_int_eq(write(far, "abc", 3), 3);
-	circuit.readable = true;
+	stream.readable = true;
 	run(SB_WORD_FIN);
 	ck_assert_int_eq(sb_reader_available(&guest_rx), 3);
 }
@@ -193,10 +193,10 @@ END_TEST
 START_TEST(close_waits_until_all_is_sent)
 {
 	guest_writes(0, 10);
-	circuit.writable = false;
+	stream.writable = false;
 	run(SB_WORD_FIN | SB_WORD_STOP);
 	ck_assert(!asked.ended);
-	circuit.writable = true;
+	stream.writable = true;
 	run(SB_WORD_FIN | SB_WORD_STOP);
 	ck_assert(asked.ended);
 	ck_assert_uint_eq(asked.error, 0);
@@ -207,7 +207,7 @@ START_TEST(short_read_waits_for_an_edge)
 {
 	ck_assert_int_eq(write(far, "abc", 3), 3);
 	run(0);
-	ck_assert(!circuit.readable);
+	ck_assert(!stream.readable);
 	ck_assert_uint_eq(asked.looks, 0);
 	ck_assert_uint_eq(asked.bells, 1);
 	ck_assert_mem_eq(pages + (size_t)2 * SB_PAGE_BYTES, "abc", 3);
@@ -218,9 +218,9 @@ START_TEST(end_behind_a_short_read_is_seen)
 {
 	ck_assert_int_eq(write(far, "abc", 3), 3);
 	shutdown(far, SHUT_WR);
-	circuit.hung_up = true;
+	stream.hung_up = true;
 	run(0);
-	ck_assert(circuit.readable);
+	ck_assert(stream.readable);
 	ck_assert_uint_eq(asked.looks, 1);
 	run(0);
 	ck_assert_uint_eq(asked.published, SB_WORD_FIN);
@@ -241,14 +241,14 @@ START_TEST(full_ring_asks_for_half_of_it)
 	run(0);
 	ck_assert_int_eq(sb_reader_available(&guest_rx), AREA);
 	run(0);
-	ck_assert(circuit.readable);
+	ck_assert(stream.readable);
 	ck_assert_uint_eq(asked.looks, 0);
 	sb_reader_advance(&guest_rx, AREA / 2 - 1);
 	ck_assert(!sb_reader_release(&guest_rx));
 	sb_reader_advance(&guest_rx, 1);
 	ck_assert(sb_reader_release(&guest_rx));
 	run(0);
-	ck_assert_uint_eq(circuit.received, AREA + AREA / 2);
+	ck_assert_uint_eq(stream.received, AREA + AREA / 2);
 }
 END_TEST
 
@@ -271,16 +271,16 @@ static const uint32_t lies[] = { AREA + 1, 0x7fffffff, 0x80000000, 0xffffffff };
 
 START_TEST(lies_end_the_circuit)
 {
-	circuit.readable = false;
+	stream.readable = false;
 	sb_store_full(&page->side[SB_OWNER].produced, lies[_i]);
 	run(0);
 	ck_assert(asked.ended && asked.lie);
 	sb_store_full(&page->side[SB_OWNER].produced, 0);
 	sb_store_full(&page->side[SB_OWNER].consumed, lies[_i]);
-	circuit.readable = true;
+	stream.readable = true;
 	run(0);
 	ck_assert(asked.ended && asked.lie);
-	ck_assert_uint_eq(circuit.sent + circuit.received, 0);
+	ck_assert_uint_eq(stream.sent + stream.received, 0);
 }
 END_TEST
 
