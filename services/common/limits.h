@@ -99,6 +99,15 @@
 #define LIMIT_SOCKET_BUFFER_DEFAULT 212992u
 #define LIMIT_SOCKET_BUFFER_MAX 1048576u
 #define LIMIT_LINE_BUFFER_BYTES 67108864u
+/*
+ * Sockets of a line from which on those that are idle go to rest, how many of
+ * them when another is opened, how many are looked at for that, and how long
+ * one is not idle: an answer may be on its way
+ */
+#define LIMIT_LINE_OUTLETS 1024u
+#define LIMIT_REST_BURST 4u
+#define LIMIT_REST_LOOKS 64u
+#define LIMIT_OUTLET_IDLE_MS 5000u
 /* Received datagrams without room: of a socket, and bytes of a line */
 #define LIMIT_PENDING (LIMIT_RECORD_BATCH + 1u)
 #define LIMIT_PENDING_BYTES 2097152u

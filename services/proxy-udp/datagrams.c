@@ -100,12 +100,33 @@ static void start(struct datagrams *d)
 	}
 }
 
+/*
+ * An outlet that rests is woken by something to be sent. Return: can the
+ * circuit be looked at?
+ */
+static bool wake(struct datagrams *d)
+{
+	struct circuit *c = &d->circuit;
+	int error;
+
+	if (!outlet_rests(d->outlet) || sb_reader_available(&c->tx) <= 0)
+		return true;
+	if (!tokens_pay(c))
+		return false;
+	error = outlet_wake(d->outlet);
+	if (error)
+		circuit_end(c, -error, 0);
+	return !error;
+}
+
 static void run(struct datagrams *d, uint32_t owner)
 {
 	bool closing = owner & SB_WORD_FIN && owner & SB_WORD_STOP;
 	struct outlet *o = d->outlet;
 	int64_t left;
 
+	if (!wake(d))
+		return;
 	options_apply(d);
 	if (o->failed)
 		error_drain(d);
@@ -277,6 +298,7 @@ static void fill(const struct circuit *c, struct ipc_circuit_row *row)
 	snprintf(row->kind, sizeof(row->kind), "datagram");
 	snprintf(row->state, sizeof(row->state), "%s",
 		 verdicts_waits(&c->question) ? "waiting"
+		 : o && outlet_rests(o)	      ? "resting"
 					      : phase_name[d->phase]);
 	if (!o)
 		return;
@@ -294,6 +316,8 @@ static const char *const count_name[] = {
 	NAME(RECEIVED, "received-datagrams"),
 	NAME(RECEIVED_BYTES, "received-bytes"),
 	NAME(SOCKETS, "sockets"),
+	NAME(RESTED, "rested"),
+	NAME(WOKEN, "woken"),
 	NAME(BOUND, "bound"),
 	NAME(UNPUBLISHED, "unpublished"),
 	NAME(BIND_FAILED, "bind-failed"),

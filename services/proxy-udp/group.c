@@ -48,6 +48,20 @@ static int change_ipv6(const struct outlet *o, const struct sb_datagram *h,
 		       : 0;
 }
 
+/* It is known by its group, as others are by their place, and as many may be */
+static int note_joined(struct datagrams *d)
+{
+	struct udp_line *ul = udp_line_of(d);
+
+	if (d->outlet->joined)
+		return 0;
+	if (ul->published >= ul->line.attach.listeners_max)
+		return -ENOBUFS;
+	d->outlet->joined = true;
+	ul->published++;
+	return 0;
+}
+
 int group_change(struct datagrams *d, const struct sb_datagram *header)
 {
 	struct sb_address group = address_unmap(&header->remote), real;
@@ -60,6 +74,8 @@ int group_change(struct datagrams *d, const struct sb_datagram *header)
 		group.port = d->bound.port;
 	if (header->kind == SB_DATAGRAM_JOIN) {
 		error = destination_find(d, &group, &real);
+		if (!error)
+			error = note_joined(d);
 		if (error)
 			return error;
 	}

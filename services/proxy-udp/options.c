@@ -113,6 +113,12 @@ void options_apply(struct datagrams *d)
 
 	if (seq == d->outlet->options_seq)
 		return;
-	apply(d, seq);
+	if (outlet_rests(d->outlet)) {
+		/* its next socket gets them */
+		d->outlet->options_seq = seq;
+		sb_store(&d->circuit.shared->options_ack, seq);
+	} else {
+		apply(d, seq);
+	}
 	line_ring(d->circuit.line, d->circuit.entry);
 }

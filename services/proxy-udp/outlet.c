@@ -149,12 +149,16 @@ static int bind_place(struct outlet *o, struct datagrams *d, int fd,
 static int make_socket(const struct outlet *o)
 {
 	bool ipv6 = o->family == SB_FAMILY_IPV6;
-	int protocol = 0;
+	int type = SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
+	int protocol = 0, fd;
 
 	if (o->protocol == UDP_PROTOCOL_ECHO)
 		protocol = ipv6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
-	return socket(ipv6 ? AF_INET6 : AF_INET,
-		      SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
+	fd = socket(ipv6 ? AF_INET6 : AF_INET, type, protocol);
+	if (fd < 0 && (errno == EMFILE || errno == ENFILE) &&
+	    rest_one(o->at->circuit.line->proxy))
+		fd = socket(ipv6 ? AF_INET6 : AF_INET, type, protocol);
+	return fd;
 }
 
 /* A socket that was not bound may want either family */
@@ -192,6 +196,7 @@ static int start(struct outlet *o, struct datagrams *d, int fd,
 	struct loop *loop = &d->circuit.line->proxy->service.loop;
 	int error = 0;
 
+	rest_make_room(udp_line_of(d));
 	prepare(o, fd);
 	bound_buffer(o, udp_line_of(d), fd);
 	o->watch.fd = fd;
@@ -202,6 +207,8 @@ static int start(struct outlet *o, struct datagrams *d, int fd,
 	o->watch.ready = socket_ready;
 	if (!error && loop_watch(loop, &o->watch, fd, EPOLLIN | EPOLLET) < 0)
 		error = -ENOBUFS;
+	if (!error)
+		rest_begin(o);
 	return error;
 }
 
@@ -232,7 +239,7 @@ int outlet_open(struct datagrams *d, const struct sb_address *place)
 	return error;
 }
 
-void outlet_close(struct outlet *o)
+static void close_socket(struct outlet *o)
 {
 	struct udp_line *ul = udp_line_of(o->at);
 	int fd = o->watch.fd;
@@ -241,9 +248,51 @@ void outlet_close(struct outlet *o)
 		loop_forget(&ul->line.proxy->service.loop, &o->watch);
 		close(fd);
 	}
+	rest_end(o);
 	pending_free(o);
 	ul->buffers -= o->buffer;
-	ul->published -= o->published;
+	o->buffer = 0;
+}
+
+void outlet_rest(struct outlet *o)
+{
+	o->drops += o->pendings;
+	udp_count(o->at, UDP_DROP_NO_ROOM, o->pendings);
+	udp_count(o->at, UDP_RESTED, 1);
+	close_socket(o);
+	o->open = false;
+	o->readable = false;
+	o->writable = true;
+	o->failed = false;
+	o->out_watched = false;
+	o->retried = false;
+	o->kernel_drops = 0;
+	/* the next one is to get all of them */
+	memset(&o->options, 0, sizeof(o->options));
+	o->at->circuit.paid = false;
+}
+
+int outlet_wake(struct outlet *o)
+{
+	int fd = make_socket(o), error;
+
+	if (fd < 0)
+		return no_socket(o->at, errno);
+	o->dual = o->family == SB_FAMILY_IPV6 && !o->protocol;
+	error = start(o, o->at, fd, NULL);
+	if (error)
+		close(fd);
+	else
+		udp_count(o->at, UDP_WOKEN, 1);
+	return error;
+}
+
+void outlet_close(struct outlet *o)
+{
+	struct udp_line *ul = udp_line_of(o->at);
+
+	close_socket(o);
+	ul->published -= o->published + o->joined;
 	known_fini(&o->callers);
 	free(o->route);
 	o->at->outlet = NULL;
@@ -259,7 +308,7 @@ void outlet_move(struct datagrams *from, struct datagrams *to)
 	o->at = to;
 	/* the new entry's options are all to be looked at */
 	o->options_seq = sb_load(&to->circuit.shared->options_seq) - 1;
-	o->readable = true;
+	o->readable = !outlet_rests(o);
 }
 
 socklen_t outlet_sockaddr(const struct outlet *o, const struct sb_address *a,

@@ -337,6 +337,7 @@ static void settle_all(struct datagrams *d, unsigned int count)
 	expect(d->outlet, s.longest);
 	if (!s.records)
 		return;
+	rest_touch(d->outlet);
 	d->outlet->received += s.payload;
 	udp_count(d, UDP_RECEIVED, s.records);
 	udp_count(d, UDP_RECEIVED_BYTES, s.payload);
@@ -372,7 +373,7 @@ int receive_run(struct datagrams *d)
 	uint32_t wanted;
 	int64_t room;
 
-	if (!o->pending && !o->readable)
+	if ((!o->pending && !o->readable) || outlet_rests(o))
 		return 0;
 	room = sb_writer_space(&c->rx);
 	if (room < 0)

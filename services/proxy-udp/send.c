@@ -265,6 +265,7 @@ static void sent(struct datagrams *d, unsigned int messages)
 	udp_count(d, UDP_SENT, all.records);
 	udp_count(d, UDP_SENT_BYTES, all.payload);
 	udp_count(d, UDP_SENT_CALLS, 1);
+	rest_touch(d->outlet);
 	advance(d, all.room, all.records);
 }
 

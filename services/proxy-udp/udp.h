@@ -2,7 +2,7 @@
 /*
  * udp.h - switchboard-proxy-udp: datagram circuits and their sockets
  *
- *	proxy-common --- datagrams.c --- outlet.c, options.c
+ *	proxy-common --- datagrams.c --- outlet.c, options.c, rest.c
  *	                     |---------- send.c --- destination.c --- operator
  *	                     |              |------ runs.c, group.c
  *	                     |---------- receive.c --- pending.c
@@ -17,6 +17,9 @@
  *	LATE --------> BINDING --------> OPEN --> idle (CLOSED is written)
  *	  |--- no port was bound ------->|
  *	  +-----------> REPLACING ------>|  exchange: the outlet of another
+ *
+ * An outlet rests (rest.c) when its socket was closed to make room for others:
+ * the guest's next datagram opens another.
  *
  * The socket is never connected: destinations are the operator's to allow, one
  * by one, and what was allowed is asked of the line's verdicts for each
@@ -40,6 +43,8 @@ enum udp_count {
 	UDP_RECEIVED, /* datagrams, to guests */
 	UDP_RECEIVED_BYTES,
 	UDP_SOCKETS, /* opened */
+	UDP_RESTED, /* of them, closed while their guest's socket is open */
+	UDP_WOKEN, /* of these, opened again */
 	UDP_BOUND, /* of them, at a published place */
 	UDP_UNPUBLISHED, /* bound by guests, but not to be published */
 	UDP_BIND_FAILED, /* published places that could not be bound */
@@ -72,10 +77,13 @@ struct pending;
  * @former:    the same before verdicts were withdrawn: answers may be on their
  *             way
  * @former_until_ms: then not any more
- * @published: sockets that hold a place
+ * @published: sockets that hold a place, or are in a group
  * @stuck:     sockets whose next datagram waits for larger areas
  * @buffers:   bytes that the kernel may keep for this guest
  * @pending:   bytes of datagrams that wait for room
+ * @outlets:   sockets that do not rest
+ * @oldest:    of them, the one that was not used for longest
+ * @newest:    the one that was used last
  */
 struct udp_line {
 	struct line line;
@@ -86,6 +94,9 @@ struct udp_line {
 	uint32_t stuck;
 	uint64_t buffers;
 	uint64_t pending;
+	uint32_t outlets;
+	struct outlet *oldest;
+	struct outlet *newest;
 };
 
 enum datagrams_phase {
@@ -116,6 +127,8 @@ struct route {
  * @dual:      an IPv6 socket that does IPv4 too
  * @published: bound where policy publishes the guest's port
  * @open:      the guest has to do with groups: takes from everybody
+ * @joined:    is, or was, in a group
+ * @counted:   in its line's list of sockets by their last use
  * @readable:  may have datagrams
  * @writable:  may take some
  * @failed:    may have errors in its queue
@@ -140,6 +153,9 @@ struct route {
  * @drops:     all that this socket has lost
  * @sent:      bytes to the network
  * @received:  bytes from the network
+ * @older:     in the line's list, used before this one
+ * @newer:     used after this one
+ * @used_ms:   when
  */
 struct outlet {
 	struct loop_watch watch;
@@ -149,6 +165,8 @@ struct outlet {
 	bool dual;
 	bool published;
 	bool open;
+	bool joined;
+	bool counted;
 	bool readable;
 	bool writable;
 	bool failed;
@@ -173,6 +191,9 @@ struct outlet {
 	uint32_t drops;
 	uint64_t sent;
 	uint64_t received;
+	struct outlet *older;
+	struct outlet *newer;
+	uint64_t used_ms;
 };
 
 /**
@@ -234,6 +255,16 @@ void datagrams_look_at(struct datagrams *d);
  */
 int outlet_open(struct datagrams *d, const struct sb_address *place);
 void outlet_close(struct outlet *o);
+/* Its socket is closed, what belongs to it stays */
+void outlet_rest(struct outlet *o);
+/* It gets another socket. Return: 0 or -errno: it still rests */
+int outlet_wake(struct outlet *o);
+
+static inline bool outlet_rests(const struct outlet *o)
+{
+	return o->watch.fd < 0;
+}
+
 /* It serves another circuit from now on */
 void outlet_move(struct datagrams *from, struct datagrams *to);
 /* It can take no more: look again when it can */
@@ -246,6 +277,18 @@ struct sb_address outlet_show(const struct outlet *o,
 			      const struct sb_address *real);
 /* What a guest that was shown an address means, unless it is a route */
 struct sb_address outlet_unshow(const struct sb_address *shown);
+
+/* --- rest.c --- */
+
+/* It has a socket, which was used just now */
+void rest_begin(struct outlet *o);
+void rest_touch(struct outlet *o);
+/* It has none */
+void rest_end(struct outlet *o);
+/* The line is about to open another */
+void rest_make_room(struct udp_line *ul);
+/* There are no descriptors. Return: is there one now? */
+bool rest_one(struct proxy *p);
 
 /* --- options.c --- */
 

@@ -130,22 +130,34 @@ static void act_outside(const struct step *s)
 	forget_outside();
 }
 
+/* As if there were no descriptors */
+static void act_rest(const struct step *s)
+{
+	struct line *l = guest_line_now();
+
+	(void)s;
+	if (l)
+		rest_one(l->proxy);
+}
+
 static void (*const acts[])(const struct step *s) = {
 	act_turns,   act_offer,	 act_record, act_verdict,  act_turns,
 	act_outside, act_index,	 act_wake,   act_turns,	   act_field,
-	act_line,    act_record, act_header, act_scribble,
+	act_line,    act_record, act_header, act_scribble, act_rest,
 };
 
 /**
  * struct books - what circuits say, to be compared with what their line says
  * @circuits:  active
- * @published: outlets
+ * @published: outlets that hold a place, or are in a group
+ * @outlets:   that do not rest
  * @stuck:     outlets
  * @buffers:   bytes
  */
 struct books {
 	uint32_t circuits;
 	uint32_t published;
+	uint32_t outlets;
 	uint32_t stuck;
 	uint64_t buffers;
 };
@@ -166,9 +178,24 @@ static void check_circuit(struct circuit *c, void *argument)
 		return;
 	FUZZ_ASSERT(d->outlet->at == d);
 	FUZZ_ASSERT(d->outlet->pendings <= LIMIT_PENDING);
-	books->published += d->outlet->published;
+	FUZZ_ASSERT(d->outlet->counted == !outlet_rests(d->outlet));
+	FUZZ_ASSERT(!outlet_rests(d->outlet) || !d->outlet->pending);
+	books->published += d->outlet->published + d->outlet->joined;
+	books->outlets += d->outlet->counted;
 	books->stuck += d->outlet->stuck;
 	books->buffers += d->outlet->buffer;
+}
+
+static void check_list(const struct udp_line *ul)
+{
+	const struct outlet *before = NULL;
+	uint32_t outlets = 0;
+
+	for (const struct outlet *o = ul->oldest; o; o = o->newer, outlets++) {
+		FUZZ_ASSERT(o->older == before && o->counted);
+		before = o;
+	}
+	FUZZ_ASSERT(ul->newest == before && ul->outlets == outlets);
 }
 
 static void check(const struct line *l)
@@ -181,6 +208,8 @@ static void check(const struct line *l)
 	FUZZ_ASSERT(l->circuits <= CIRCUITS_MAX);
 	FUZZ_ASSERT(ul->published == books.published);
 	FUZZ_ASSERT(ul->published <= LISTENERS_MAX);
+	FUZZ_ASSERT(ul->outlets == books.outlets);
+	check_list(ul);
 	FUZZ_ASSERT(ul->stuck == books.stuck);
 	FUZZ_ASSERT(ul->buffers == books.buffers);
 	FUZZ_ASSERT(ul->pending <= LIMIT_PENDING_BYTES);

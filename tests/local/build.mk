@@ -26,7 +26,7 @@ $(PROXY_TESTS:%=$(BUILD)/bin/%): | $(BUILD)/bin/switchboard-proxy-tcp
 # The same for proxy-udp
 UDP_STAGE_SOURCES := $(addprefix tests/local/,stage_udp.c guest_datagram.c) \
 	$(LOCAL_STAGE_SOURCES)
-UDP_TESTS := udp_data udp_runs udp_policy udp_life udp_hostile udp_path
+UDP_TESTS := udp_data udp_runs udp_rest udp_policy udp_life udp_hostile udp_path
 TESTS += $(UDP_TESTS)
 $(foreach t,$(UDP_TESTS),$(eval $(t)_SOURCES := tests/local/$(t).c \
 	$(UDP_STAGE_SOURCES)))
@@ -41,7 +41,11 @@ whole_path_PACKAGES := check $(IPC_PACKAGES)
 $(BUILD)/bin/whole_path: | $(addprefix $(BUILD)/bin/,switchboard-proxy-tcp \
 	switchboard-operator)
 
-# A part of the proxy alone
+# Parts of the proxies alone
+TESTS += datagram_rest
+datagram_rest_SOURCES := tests/unit/datagram_rest.c services/proxy-udp/rest.c
+datagram_rest_PACKAGES := check $(IPC_PACKAGES)
+
 TESTS += proxy_transfer
 proxy_transfer_SOURCES := tests/unit/proxy_transfer.c services/proxy-tcp/transfer.c
 proxy_transfer_PACKAGES := check

@@ -5,6 +5,7 @@
  *   dgramcheck echo ADDRESS PORT       sends back what comes, for ever
  *   dgramcheck client ADDRESS PORT [--rounds N] [--bytes N] [--pause MS]
  *                                  [--lost N] [--burst N]
+ *   dgramcheck many ADDRESS PORT FILE [--sockets N]
  *
  * The client sends numbered datagrams of a known pattern, one at a time or
  * --burst with one system call, and waits for each to come back as it was: for
@@ -13,13 +14,18 @@
  * are, when a byte is wrong, and when the last ten rounds do not all succeed:
  * after whatever happened, the path works. Nothing is done about a lost one but
  * to go on, on the same socket.
+ *
+ * With `many` each of N sockets has a round; when all had, FILE is made; when
+ * somebody has removed it, each has another.
  */
+#include <fcntl.h>
 #include <getopt.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "near.h"
@@ -30,6 +36,7 @@
 #define WAIT_LONG_MS 20000
 #define LAST_ROUNDS 10
 #define BURST_MAX 32
+#define SOCKETS_MAX 4096
 
 struct client {
 	union endpoint to;
@@ -38,6 +45,7 @@ struct client {
 	unsigned int pause_ms;
 	unsigned int lost;
 	unsigned int burst;
+	unsigned int sockets;
 };
 
 /* near.c ends a case by these; here there is only one */
@@ -171,16 +179,23 @@ static bool one_round(int fd, const struct client *c, uint32_t number)
 	return false;
 }
 
-static int client(const struct client *c)
+static int connected(const struct client *c)
 {
 	int fd = open_socket(&c->to);
-	unsigned int lost = 0;
-	unsigned int good = 0;
 
 	if (connect(fd, &c->to.any, endpoint_bytes(&c->to))) {
 		perror("dgramcheck: connect");
-		return 1;
+		exit(1);
 	}
+	return fd;
+}
+
+static int client(const struct client *c)
+{
+	int fd = connected(c);
+	unsigned int lost = 0;
+	unsigned int good = 0;
+
 	for (unsigned int i = 0; i < c->rounds; i++) {
 		bool came = one_round(fd, c, i);
 
@@ -193,12 +208,47 @@ static int client(const struct client *c)
 	return lost > c->lost || good < LAST_ROUNDS;
 }
 
+static void round_on_each(const int *fd, const struct client *c,
+			  unsigned int first)
+{
+	for (unsigned int i = 0; i < c->sockets; i++) {
+		if (!one_round(fd[i], c, first + i)) {
+			fprintf(stderr, "dgramcheck: socket %u is deaf\n", i);
+			exit(1);
+		}
+	}
+}
+
+static int many(const struct client *c, const char *file)
+{
+	struct rlimit limit = { c->sockets + 16, c->sockets + 16 };
+	static int fd[SOCKETS_MAX];
+	int mark;
+
+	setrlimit(RLIMIT_NOFILE, &limit);
+	for (unsigned int i = 0; i < c->sockets; i++)
+		fd[i] = connected(c);
+	round_on_each(fd, c, 0);
+	mark = open(file, O_CREAT | O_WRONLY, 0644);
+	if (mark < 0) {
+		perror("dgramcheck: file");
+		return 1;
+	}
+	while (access(file, F_OK) == 0)
+		near_sleep_ms(50);
+	round_on_each(fd, c, c->sockets);
+	printf("%u sockets, two rounds each\n", c->sockets);
+	return 0;
+}
+
 static void usage(void)
 {
 	fprintf(stderr, "usage: dgramcheck echo ADDRESS PORT\n"
 			"       dgramcheck client ADDRESS PORT [--rounds N] "
 			"[--bytes N] [--pause MS] [--lost N] "
-			"[--burst N]\n");
+			"[--burst N]\n"
+			"       dgramcheck many ADDRESS PORT FILE "
+			"[--sockets N]\n");
 	exit(2);
 }
 
@@ -210,6 +260,7 @@ static void parse(struct client *c, int argc, char **argv)
 		{ "pause", required_argument, NULL, 'p' },
 		{ "lost", required_argument, NULL, 'l' },
 		{ "burst", required_argument, NULL, 'u' },
+		{ "sockets", required_argument, NULL, 's' },
 		{},
 	};
 	int o;
@@ -227,6 +278,8 @@ static void parse(struct client *c, int argc, char **argv)
 			c->lost = value;
 		else if (o == 'u' && value >= 1 && value <= BURST_MAX)
 			c->burst = value;
+		else if (o == 's' && value >= 1 && value <= SOCKETS_MAX)
+			c->sockets = value;
 		else
 			usage();
 	}
@@ -256,18 +309,22 @@ static int both(struct client *c)
 
 int main(int argc, char **argv)
 {
-	struct client c = { .rounds = 100, .bytes = 64, .burst = 1 };
+	struct client c = {
+		.rounds = 100, .bytes = 64, .burst = 1, .sockets = 1
+	};
 
 	parse(&c, argc, argv);
 	argv += optind;
 	argc -= optind;
 	if (!argc)
 		return both(&c);
-	if (argc != 3 || !endpoint_parse(&c.to, argv[1]))
+	if (argc < 3 || !endpoint_parse(&c.to, argv[1]))
 		usage();
 	endpoint_set_port(&c.to, (unsigned int)atoi(argv[2]));
 	if (!strcmp(argv[0], "echo"))
 		echo(open_echo(&c.to));
+	if (!strcmp(argv[0], "many") && argc == 4)
+		return many(&c, argv[3]);
 	if (strcmp(argv[0], "client") != 0)
 		usage();
 	return client(&c);

@@ -6,6 +6,7 @@
 
 cases_alone+=" datagrams_proxy_killed"
 cases_per_guest+=" datagram_runs"
+cases_per_debian_guest+=" datagrams_rest"
 
 # echoes NAME ADDRESS PORT: an echo server in a guest
 echoes() {
@@ -45,4 +46,38 @@ case_datagram_runs() {
 		guest "$1" "dgramcheck client 203.0.113.2 7504 --rounds 15 \
 			--burst 8 --bytes $bytes"
 	done
+}
+
+# The proxy's open descriptors
+proxy_udp_holds() {
+	dom0 "ls /proc/$(main_pid switchboard-proxy-udp@main)/fd" | wc -l
+}
+
+# Another few sockets, and: are there few enough by now?
+few_are_held() {
+	guest "$1" "rm -f /tmp/few /tmp/few-status
+		(dgramcheck many 10.90.0.1 7506 /tmp/few --sockets 20
+		echo \$? >/tmp/few-status) >/dev/null 2>&1 </dev/null &
+		until [ -e /tmp/few ] || [ -s /tmp/few-status ]; do
+			sleep 0.1
+		done
+		rm /tmp/few"
+	(($(proxy_udp_holds) < 1024 + 60))
+}
+
+# More than its share: the idle ones' sockets are closed, and nobody sees it
+case_datagrams_rest() {
+	need_debian_guest "$1"
+	dom0 "systemctl is-active -q far-rest || systemd-run -q --unit far-rest \
+		dgramcheck echo 10.90.0.1 7506"
+	guest "$1" "rm -f /tmp/many /tmp/many-status
+		(dgramcheck many 10.90.0.1 7506 /tmp/many --sockets 1200 \
+		>/tmp/many-said 2>&1; echo \$? >/tmp/many-status) </dev/null &"
+	wait_for 240 guest "$1" "[ -e /tmp/many ] || [ -e /tmp/many-status ]"
+	guest "$1" "[ -e /tmp/many ]"
+	wait_for 240 few_are_held "$1"
+	guest "$1" "rm /tmp/many"
+	wait_for 240 guest "$1" "[ -s /tmp/many-status ]"
+	expect "all sockets ($(guest "$1" "cat /tmp/many-said"))" \
+		"$(guest "$1" "cat /tmp/many-status")" 0
 }
