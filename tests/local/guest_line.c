@@ -70,6 +70,14 @@ void guest_line_free(struct guest_line *l)
 	free(l);
 }
 
+void guest_line_end(struct guest_line *l)
+{
+	struct guest *g = l->guest;
+
+	guest_line_free(l);
+	guest_free(g);
+}
+
 int guest_line_wait_attached(struct guest_line *l, int timeout_ms)
 {
 	uint64_t end_ms = guest_now_ms() + timeout_ms;

@@ -64,6 +64,8 @@ struct guest_line *guest_line_new(struct guest *g, uint32_t number,
 				  enum sb_line_kind kind, uint32_t remote);
 /* Forget it and its circuits; their pages stay granted, as after a crash */
 void guest_line_free(struct guest_line *l);
+/* And its guest */
+void guest_line_end(struct guest_line *l);
 /* Until peer_epoch is another than it was. Return: 0 or -ETIMEDOUT */
 int guest_line_wait_attached(struct guest_line *l, int timeout_ms);
 /* Return: entry @n, in a table page made for it when needed, or NULL */

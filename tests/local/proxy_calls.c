@@ -30,14 +30,6 @@ static void setup(void)
 	stage_attach(&stage, liar);
 }
 
-static void free_line(struct guest_line *l)
-{
-	struct guest *g = l->guest;
-
-	guest_line_free(l);
-	guest_free(g);
-}
-
 static void prove_service(void)
 {
 	char text[8];
@@ -55,8 +47,8 @@ static void prove_service(void)
 static void teardown(void)
 {
 	prove_service();
-	free_line(liar);
-	free_line(honest);
+	guest_line_end(liar);
+	guest_line_end(honest);
 	stage_close(&stage);
 }
 

@@ -32,14 +32,6 @@ static void setup(void)
 	stage_attach(&stage, liar);
 }
 
-static void free_line(struct guest_line *l)
-{
-	struct guest *g = l->guest;
-
-	guest_line_free(l);
-	guest_free(g);
-}
-
 /* The honest guest is served still */
 static void prove_service(void)
 {
@@ -61,8 +53,8 @@ static void prove_service(void)
 static void teardown(void)
 {
 	prove_service();
-	free_line(liar);
-	free_line(honest);
+	guest_line_end(liar);
+	guest_line_end(honest);
 	stage_close(&stage);
 }
 
@@ -346,7 +338,7 @@ START_TEST(guest_that_vanishes)
 	stage_listen(&stage, c[0], &any);
 	ck_assert_int_eq(
 		guest_circuit_wait(c[0], SB_PEER_OPEN, STAGE_TIMEOUT_MS), 0);
-	free_line(liar);
+	guest_line_end(liar);
 	stage_detach(&stage, &(struct guest_line){
 				     .guest = &(struct guest){ .domain = 2 } });
 	for (int i = 0; i < 8; i++) {
@@ -391,7 +383,7 @@ START_TEST(lines_that_cannot_be_attached)
 		if (step)
 			ck_assert_int_eq(
 				guest_grant_end(l->guest, l->header_gref), 0);
-		free_line(l);
+		guest_line_end(l);
 	}
 }
 END_TEST

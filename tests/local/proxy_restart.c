@@ -25,16 +25,6 @@ static void teardown(void)
 	stage_close_attached(&stage, line);
 }
 
-static void replace_proxy(void)
-{
-	uint32_t before = stage.epoch;
-
-	stage_proxy_kill(&stage);
-	stage_proxy_start(&stage);
-	ck_assert_uint_ne(stage.epoch, before);
-	stage_attach(&stage, line);
-}
-
 START_TEST(connections_end_in_econnreset)
 {
 	struct guest_circuit *c[10];
@@ -42,7 +32,7 @@ START_TEST(connections_end_in_econnreset)
 
 	for (int i = 0; i < 10; i++)
 		c[i] = stage_connection(&stage, line, 2, &fd[i]);
-	replace_proxy();
+	stage_proxy_replace(&stage, line);
 	for (int i = 0; i < 10; i++) {
 		ck_assert_int_eq(guest_circuit_wait(c[i], SB_PEER_CLOSED,
 						    STAGE_TIMEOUT_MS),
@@ -104,7 +94,7 @@ START_TEST(what_has_ended_is_not_called_again)
 	guest_circuit_close(c);
 	ck_assert_int_eq(
 		guest_circuit_wait(c, SB_PEER_CLOSED, STAGE_TIMEOUT_MS), 0);
-	replace_proxy();
+	stage_proxy_replace(&stage, line);
 	guest_line_ring(line, c->entry);
 	ck_assert(stage_quiet(&stage, 100));
 	ck_assert_uint_eq(sb_word_state(guest_circuit_peer(c)), SB_PEER_CLOSED);
@@ -149,7 +139,7 @@ START_TEST(listeners_come_back_with_what_was_posted)
 	ck_assert_int_eq(
 		guest_circuit_wait(used, SB_PEER_OPEN, STAGE_TIMEOUT_MS), 0);
 	guest_circuit_post(unused, listener);
-	replace_proxy();
+	stage_proxy_replace(&stage, line);
 	stage_listen(&stage, listener, &at);
 	ck_assert_int_eq(
 		guest_circuit_wait(used, SB_PEER_CLOSED, STAGE_TIMEOUT_MS), 0);
@@ -169,7 +159,7 @@ START_TEST(new_connections_work_at_once)
 	struct guest_circuit *c;
 
 	for (int i = 0; i < 3; i++) {
-		replace_proxy();
+		stage_proxy_replace(&stage, line);
 		c = stage_connection(&stage, line, 2, &fd);
 		ck_assert_int_eq(guest_circuit_send(c, "abc", 3), 3);
 		ck_assert_int_eq(recv(fd, text, 3, MSG_WAITALL), 3);

@@ -79,6 +79,19 @@ pid_t stage_run(const char *program, const char *const *argument)
 	return child;
 }
 
+pid_t stage_service(const struct stage *s, const char *name, const char *config)
+{
+	char program[64];
+	const char *argument[] = { program,	 "--hypervisor",
+				   s->spec,	 "--run-dir",
+				   s->directory, "--user",
+				   s->user,	 config ? "--config" : NULL,
+				   config,	 NULL };
+
+	snprintf(program, sizeof(program), "switchboard-%s", name);
+	return stage_run(program, argument);
+}
+
 int stage_end(pid_t process, int signal)
 {
 	int status;
@@ -107,20 +120,9 @@ static void be_operator(struct stage *s)
 
 void stage_proxy_start(struct stage *s)
 {
-	const char *argument[] = { s->kind == SB_LINE_UDP ? "switchboard-proxy-"
-							    "udp"
-							  : "switchboard-proxy-"
-							    "tcp",
-				   "--hypervisor",
-				   s->spec,
-				   "--run-dir",
-				   s->directory,
-				   "--user",
-				   s->user,
-				   NULL };
-
 	be_operator(s);
-	s->proxy = stage_run(argument[0], argument);
+	s->proxy = stage_service(
+		s, s->kind == SB_LINE_UDP ? "proxy-udp" : "proxy-tcp", NULL);
 	s->opens = 0;
 	s->epoch = stage_expect(s, IPC_REPORT_HELLO)->hello.epoch;
 }
@@ -129,6 +131,16 @@ void stage_proxy_kill(struct stage *s)
 {
 	ck_assert_int_eq(stage_end(s->proxy, SIGKILL), -SIGKILL);
 	s->proxy = 0;
+}
+
+void stage_proxy_replace(struct stage *s, struct guest_line *l)
+{
+	uint32_t before = s->epoch;
+
+	stage_proxy_kill(s);
+	stage_proxy_start(s);
+	ck_assert_uint_ne(s->epoch, before);
+	stage_attach(s, l);
 }
 
 /* What comes whenever it likes */
@@ -549,9 +561,6 @@ struct guest_line *stage_open_attached_udp(struct stage *s)
 
 void stage_close_attached(struct stage *s, struct guest_line *l)
 {
-	struct guest *g = l->guest;
-
-	guest_line_free(l);
-	guest_free(g);
+	guest_line_end(l);
 	stage_close(s);
 }

@@ -58,12 +58,17 @@ void stage_open(struct stage *s);
 void stage_close(struct stage *s);
 /* Start a program of the build with a NULL-terminated list of arguments */
 pid_t stage_run(const char *program, const char *const *argument);
+/* A service as s->user; the proxies need no @config */
+pid_t stage_service(const struct stage *s, const char *name,
+		    const char *config);
 /* Terminate, or kill; wait. Return: its exit status, or -signal */
 int stage_end(pid_t process, int signal);
 
 /* Be the operator, start the proxy, take its hello */
 void stage_proxy_start(struct stage *s);
 void stage_proxy_kill(struct stage *s);
+/* Kill it, start another, attach the line to that */
+void stage_proxy_replace(struct stage *s, struct guest_line *l);
 /* Be the operator again, after s->pair was closed; take the hello */
 void stage_operator_return(struct stage *s);
 /*

@@ -21,14 +21,6 @@
 static struct stage stage;
 static struct guest_line *line;
 
-static void forget_guest(struct guest_line *l)
-{
-	struct guest *g = l->guest;
-
-	guest_line_free(l);
-	guest_free(g);
-}
-
 static void setup(void)
 {
 	line = stage_open_attached_udp(&stage);
@@ -424,7 +416,7 @@ START_TEST(a_flood_does_not_starve_another_guest)
 	ck_assert_uint_le(slow, 20);
 	close(fd);
 	close(sink);
-	forget_guest(other);
+	guest_line_end(other);
 }
 END_TEST
 

@@ -26,16 +26,6 @@ static void teardown(void)
 	stage_close_attached(&stage, line);
 }
 
-static void replace_proxy(void)
-{
-	uint32_t before = stage.epoch;
-
-	stage_proxy_kill(&stage);
-	stage_proxy_start(&stage);
-	ck_assert_uint_ne(stage.epoch, before);
-	stage_attach(&stage, line);
-}
-
 static void expect_record(struct guest_circuit *c, uint32_t size, uint32_t seed)
 {
 	struct sb_datagram h;
@@ -137,7 +127,7 @@ START_TEST(sockets_outlive_their_proxy)
 	kill(stage.proxy, SIGSTOP);
 	guest_datagram_send(waiting, &to, "w", 1);
 	guest_datagram_offer(waiting, NULL);
-	replace_proxy();
+	stage_proxy_replace(&stage, line);
 	for (int i = 0; i < 2; i++) {
 		q = stage_udp_question(&stage);
 		stage_udp_verdict(&stage, q, 0,
@@ -171,7 +161,7 @@ START_TEST(what_has_ended_does_not_begin_again)
 	guest_datagram_offer(c, &(struct sb_address){ .family = 9 });
 	ck_assert_int_eq(guest_circuit_wait(c, SB_PEER_OPEN, STAGE_TIMEOUT_MS),
 			 -EPROTO);
-	replace_proxy();
+	stage_proxy_replace(&stage, line);
 	for (int i = 0; i < 10; i++) {
 		guest_line_ring(line, c->entry);
 		guest_line_wait(line, 5);
@@ -197,7 +187,7 @@ START_TEST(a_proxy_that_dies_often_loses_no_record_in_a_ring)
 							     sizeof(number)),
 					 0);
 		}
-		replace_proxy();
+		stage_proxy_replace(&stage, line);
 		stage_udp_allow(&stage, &to);
 		for (uint32_t n = 0; n < 4; n++) {
 			stage_udp_take(fd, &number, sizeof(number), NULL);

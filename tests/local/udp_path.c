@@ -44,36 +44,6 @@ static void write_config(const char *connect)
 #define TO_LOOPBACK "{\"to\": \"127.0.0.1\", \"ports\": \"1024-65535\"}"
 #define TO_BETA "{\"to\": \"10.88.0.12\", \"ports\": 53}"
 
-static void start_operator(void)
-{
-	const char *argument[] = { "switchboard-operator",
-				   "--config",
-				   config,
-				   "--hypervisor",
-				   stage.spec,
-				   "--run-dir",
-				   stage.directory,
-				   "--user",
-				   "root",
-				   NULL };
-
-	operator_process = stage_run(argument[0], argument);
-}
-
-static void start_proxy(void)
-{
-	const char *argument[] = { "switchboard-proxy-udp",
-				   "--hypervisor",
-				   stage.spec,
-				   "--run-dir",
-				   stage.directory,
-				   "--user",
-				   "root",
-				   NULL };
-
-	stage.proxy = stage_run(argument[0], argument);
-}
-
 /* A guest that makes only the line for datagrams */
 static struct guest_line *start_guest(const char *name, const char *identity)
 {
@@ -103,24 +73,16 @@ static void setup(void)
 	published = place.port;
 	stage_open(&stage);
 	write_config(TO_LOOPBACK "," TO_BETA);
-	start_operator();
-	start_proxy();
+	operator_process = stage_service(&stage, "operator", config);
+	stage.proxy = stage_service(&stage, "proxy-udp", NULL);
 	alpha = start_guest("alpha", "01234567-89ab-cdef-0123-000000000001");
 	beta = start_guest("beta", "01234567-89ab-cdef-0123-000000000002");
 }
 
-static void end_guest(struct guest_line *l)
-{
-	struct guest *g = l->guest;
-
-	guest_line_free(l);
-	guest_free(g);
-}
-
 static void teardown(void)
 {
-	end_guest(alpha);
-	end_guest(beta);
+	guest_line_end(alpha);
+	guest_line_end(beta);
 	ck_assert_int_eq(stage_end(operator_process, SIGTERM), 0);
 	stage_close(&stage);
 }
@@ -211,7 +173,7 @@ START_TEST(sockets_do_not_notice_the_operators_death)
 	/* what is not known waits for the next one */
 	ck_assert_int_eq(guest_datagram_send(c, &other, "3", 1), 0);
 	ck_assert(stage_udp_quiet(other_fd, 50));
-	start_operator();
+	operator_process = stage_service(&stage, "operator", config);
 	ck_assert_int_eq(stage_udp_take(other_fd, &byte, 1, NULL), 1);
 	close(fd);
 	close(other_fd);
@@ -249,7 +211,7 @@ START_TEST(sockets_outlive_the_proxy)
 		guest_circuit_wait(server, SB_PEER_OPEN, STAGE_TIMEOUT_MS), 0);
 	stage_udp_pass(client, fd, &to, "1", 1);
 	stage_proxy_kill(&stage);
-	start_proxy();
+	stage.proxy = stage_service(&stage, "proxy-udp", NULL);
 	pass_second(client, fd, &to);
 	do {
 		stage_udp_give(fd, &place, "q", 1);

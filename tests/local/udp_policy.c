@@ -19,14 +19,6 @@
 static struct stage stage;
 static struct guest_line *line;
 
-static void forget_guest(struct guest_line *l)
-{
-	struct guest *g = l->guest;
-
-	guest_line_free(l);
-	guest_free(g);
-}
-
 static void setup(void)
 {
 	line = stage_open_attached_udp(&stage);
@@ -261,7 +253,7 @@ START_TEST(only_one_guest_shares_its_port_with_itself)
 		place = c[0]->shared->local;
 	}
 	ck_assert_uint_eq(c[1]->shared->local.port, place.port);
-	forget_guest(other);
+	guest_line_end(other);
 }
 END_TEST
 
@@ -288,7 +280,7 @@ START_TEST(another_guest_is_reached_where_it_publishes)
 	/* from whom it was asked, not from where that is in Dom0 */
 	ck_assert(address_equal(&h.remote, &own));
 	ck_assert_uint_eq(h.remote.port, 53);
-	forget_guest(other);
+	guest_line_end(other);
 }
 END_TEST
 

@@ -47,36 +47,6 @@ static void write_config(void)
 	fclose(file);
 }
 
-static void start_operator(void)
-{
-	const char *argument[] = { "switchboard-operator",
-				   "--config",
-				   config,
-				   "--hypervisor",
-				   stage.spec,
-				   "--run-dir",
-				   stage.directory,
-				   "--user",
-				   "root",
-				   NULL };
-
-	operator_process = stage_run(argument[0], argument);
-}
-
-static void start_proxy(void)
-{
-	const char *argument[] = { "switchboard-proxy-tcp",
-				   "--hypervisor",
-				   stage.spec,
-				   "--run-dir",
-				   stage.directory,
-				   "--user",
-				   "root",
-				   NULL };
-
-	stage.proxy = stage_run(argument[0], argument);
-}
-
 static struct guest *new_guest(const char *name)
 {
 	struct guest_options o = { .name = name, .identity = UUID };
@@ -90,8 +60,8 @@ static void setup(void)
 {
 	stage_open(&stage);
 	write_config();
-	start_operator();
-	start_proxy();
+	operator_process = stage_service(&stage, "operator", config);
+	stage.proxy = stage_service(&stage, "proxy-tcp", NULL);
 	guest = new_guest("alpha");
 	line = guest_start_line(guest, STAGE_TIMEOUT_MS);
 	ck_assert_msg(line, "no line: %s", strerror(errno));
@@ -225,7 +195,7 @@ START_TEST(operator_dies_and_circuits_carry_on)
 	ask(later, stage_loopback(other));
 	usleep(20000);
 	ck_assert_uint_eq(guest_circuit_peer(later), 0);
-	start_operator();
+	operator_process = stage_service(&stage, "operator", config);
 	name_line_again();
 	ck_assert_int_eq(
 		guest_circuit_wait(later, SB_PEER_OPEN, STAGE_TIMEOUT_MS), 0);
@@ -251,7 +221,7 @@ START_TEST(proxy_dies_and_listeners_come_back)
 	c = open_circuit(port);
 	prove_circuit(c, stage_accept(acceptor));
 	stage_proxy_kill(&stage);
-	start_proxy();
+	stage.proxy = stage_service(&stage, "proxy-tcp", NULL);
 	ck_assert_int_eq(guest_line_wait_attached(line, STAGE_TIMEOUT_MS), 0);
 	ck_assert_int_eq(
 		guest_circuit_wait(c, SB_PEER_CLOSED, STAGE_TIMEOUT_MS), 0);

@@ -27,18 +27,9 @@ void stage_write_config(struct operator_stage *s, const char *config)
 
 void stage_operator_start(struct operator_stage *s)
 {
-	const char *argument[] = { "switchboard-operator",
-				   "--config",
-				   s->config,
-				   "--hypervisor",
-				   s->base.spec,
-				   "--run-dir",
-				   s->base.directory,
-				   "--user",
-				   "nobody",
-				   NULL };
-
-	s->operator_process = stage_run(argument[0], argument);
+	/* another user than root reads the configuration again */
+	s->base.user = "nobody";
+	s->operator_process = stage_service(&s->base, "operator", s->config);
 }
 
 void stage_operator_kill(struct operator_stage *s)
