@@ -53,7 +53,7 @@ static void nonblocking(struct world *w)
 
 	if (err)
 		must_fail(err, errno == EINPROGRESS ? EINPROGRESS : 0);
-	must(near_poll(fd, POLLOUT, 5000) & POLLOUT);
+	must(near_poll(fd, POLLOUT, NEAR_LONG_MS) & POLLOUT);
 	must_be(near_get(fd, SOL_SOCKET, SO_ERROR), 0);
 	err = try_connect(fd, &e);
 	/* the first connect() after success may still say 0 */
@@ -87,7 +87,7 @@ static void refused_nonblocking(struct world *w)
 		return;
 	must_be(err, -1);
 	must_be(error, EINPROGRESS);
-	events = near_poll(fd, POLLIN | POLLOUT, 5000);
+	events = near_poll(fd, POLLIN | POLLOUT, NEAR_LONG_MS);
 	must_be(events & (POLLERR | POLLHUP), POLLERR | POLLHUP);
 	must_be(events & (POLLIN | POLLOUT), POLLIN | POLLOUT);
 	must_be(near_get(fd, SOL_SOCKET, SO_ERROR), ECONNREFUSED);
@@ -236,7 +236,7 @@ static int hanging(struct world *w, union endpoint *e)
 		fd = near_socket(w, SOCK_NONBLOCK);
 		if (try_connect(fd, e) && errno != EINPROGRESS)
 			fail("connect: errno %d", errno);
-		if (!(near_poll(fd, POLLOUT, 200) & POLLOUT))
+		if (!(near_poll(fd, POLLOUT, 500) & POLLOUT))
 			return fd;
 	}
 	check_skip("a full listener still takes connections");
@@ -260,10 +260,15 @@ static void nothing(int signal_number)
 {
 }
 
+static bool interrupted_enough;
+
+/* The first one may come before it waits: so there are more */
 static void *interrupt(void *thread)
 {
-	near_sleep_ms(200);
-	pthread_kill(*(pthread_t *)thread, SIGUSR1);
+	while (!__atomic_load_n(&interrupted_enough, __ATOMIC_RELAXED)) {
+		near_sleep_ms(200);
+		pthread_kill(*(pthread_t *)thread, SIGUSR1);
+	}
 	return NULL;
 }
 
@@ -280,11 +285,10 @@ static void interrupted(struct world *w)
 	pthread_create(&other, NULL, interrupt, &self);
 	must_fail(try_connect(fd, &e), EINTR);
 	close(fd);
-	pthread_join(other, NULL);
 
 	fd = near_socket(w, 0);
-	pthread_create(&other, NULL, interrupt, &self);
 	must_fail(try_connect(fd, &e), EINTR);
+	__atomic_store_n(&interrupted_enough, true, __ATOMIC_RELAXED);
 	pthread_join(other, NULL);
 	near_nonblock(fd, true);
 	must_fail(try_connect(fd, &e), EALREADY);

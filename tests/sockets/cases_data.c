@@ -137,7 +137,7 @@ static void reader_stalls(struct world *w)
 	must(sent > 4096);
 	must_be(near_poll(p.near, POLLOUT, 50), 0);
 	far_start(w, "recv %d %zu 11", p.far, sent + sizeof(rest));
-	must_be(near_poll(p.near, POLLOUT, 5000), POLLOUT);
+	must_be(near_poll(p.near, POLLOUT, NEAR_LONG_MS), POLLOUT);
 	pattern_fill(rest, sizeof(rest), 11, sent);
 	for (i = 0; i < sizeof(rest);) {
 		ssize_t got = send(p.near, rest + i, sizeof(rest) - i, 0);
@@ -178,7 +178,7 @@ static void zero_length(struct world *w)
 	near_send(p.near, 1, 1);
 	far_ask(w, "recv %d 1 1", p.far);
 	far_ask(w, "send %d 3 1", p.far);
-	near_poll(p.near, POLLIN, 5000);
+	near_poll(p.near, POLLIN, NEAR_LONG_MS);
 	must_be(recv(p.near, &(char){ 0 }, 0, 0), 0);
 	near_recv(p.near, 3, 1);
 }
@@ -191,7 +191,7 @@ static void bad_memory(struct world *w)
 	near_send(p.near, 100, 2);
 	far_ask(w, "recv %d 100 2", p.far);
 	far_ask(w, "send %d 100 3", p.far);
-	near_poll(p.near, POLLIN, 5000);
+	near_poll(p.near, POLLIN, NEAR_LONG_MS);
 	must_fail(recv(p.near, (void *)16, 100, 0), EFAULT);
 	near_recv(p.near, 100, 3);
 	must_fail(send(p.near, (void *)16, 1, MSG_NOSIGNAL), EFAULT);
@@ -210,17 +210,12 @@ static void queue_lengths(struct world *w)
 	struct pair p = near_pair(w);
 	int bytes = -1;
 	size_t sent;
-	int i;
 
 	must_be(ioctl(p.near, FIONREAD, &bytes), 0);
 	must_be(bytes, 0);
 	must_be(outq(p.near), 0);
 	far_ask(w, "send %d 1234 1", p.far);
-	for (i = 0; i < 100 && bytes != 1234; i++) {
-		near_sleep_ms(20);
-		must_be(ioctl(p.near, FIONREAD, &bytes), 0);
-	}
-	must_be(bytes, 1234);
+	near_until(ioctl(p.near, FIONREAD, &bytes) == 0 && bytes == 1234);
 	near_recv(p.near, 234, 1);
 	must_be(ioctl(p.near, SIOCINQ, &bytes), 0);
 	must_be(bytes, 1000);
@@ -228,9 +223,7 @@ static void queue_lengths(struct world *w)
 	must(outq(p.near) > 0);
 	must(outq(p.near) <= (int)sent);
 	far_ask(w, "recv %d %zu 2", p.far, sent);
-	for (i = 0; i < 100 && outq(p.near); i++)
-		near_sleep_ms(20);
-	must_be(outq(p.near), 0);
+	near_until(outq(p.near) == 0);
 }
 
 static void listener_queue_length(struct world *w)

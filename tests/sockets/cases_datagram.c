@@ -168,12 +168,12 @@ static void empty(struct world *w)
 
 	must_be(send(p.a, NULL, 0, 0), 0);
 	must_be(send(p.a, "x", 1, 0), 1);
-	must_be(near_poll(p.b, POLLIN, 1000), POLLIN);
+	must_be(near_poll(p.b, POLLIN, NEAR_LONG_MS), POLLIN);
 	must_be(recv(p.b, &byte, 1, MSG_DONTWAIT), 0);
 	must_be(recv(p.b, &byte, 1, MSG_DONTWAIT), 1);
 	dgram_none(p.b);
 	must_be(write(p.a, NULL, 0), 0);
-	must_be(near_poll(p.b, POLLIN, 1000), POLLIN);
+	must_be(near_poll(p.b, POLLIN, NEAR_LONG_MS), POLLIN);
 	must_be(read(p.b, &byte, 1), 0);
 }
 
@@ -443,7 +443,7 @@ static void many_messages(struct world *w)
 		must_be(m[i].msg_len, 30 + i);
 		part[i].iov_len = 100;
 	}
-	must_be(near_poll(p.b, POLLIN, 1000), POLLIN);
+	must_be(near_poll(p.b, POLLIN, NEAR_LONG_MS), POLLIN);
 	must_be(recvmmsg(p.b, m, 64, MSG_DONTWAIT, NULL), 64);
 	for (i = 0; i < 64; i++) {
 		must_be(m[i].msg_len, 30 + i);

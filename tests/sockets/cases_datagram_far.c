@@ -20,7 +20,7 @@ static void round_trip(struct world *w)
 	far_ask(w, "udpsend %d 200 2", p.far);
 	dgram_recv(p.near, 200, 2);
 	dgram_none(p.near);
-	must(near_poll(p.near, POLLOUT, 1000) & POLLOUT);
+	must(near_poll(p.near, POLLOUT, NEAR_LONG_MS) & POLLOUT);
 	dgram_send(p.near, 1, 3);
 	far_ask(w, "udprecv %d 1 3", p.far);
 	dgram_send(p.near, 0, 3);
@@ -131,7 +131,7 @@ static void refused(struct world *w)
 
 	far_ask(w, "close %d", p.far);
 	must_be(send(p.near, "x", 1, 0), 1);
-	must(near_poll(p.near, POLLIN, 5000) & POLLERR);
+	must(near_poll(p.near, POLLIN, NEAR_LONG_MS) & POLLERR);
 	must_fail(recv(p.near, &byte, 1, MSG_DONTWAIT), ECONNREFUSED);
 	dgram_none(p.near);
 }
@@ -147,7 +147,7 @@ static void refused_queue(struct world *w)
 	near_set(fd, v4 ? SOL_IP : SOL_IPV6, v4 ? IP_RECVERR : IPV6_RECVERR, 1);
 	far_ask(w, "close %d", p.far);
 	dgram_send_to(fd, &to, 30, 1);
-	must(near_poll(fd, POLLIN, 5000) & POLLERR);
+	must(near_poll(fd, POLLIN, NEAR_LONG_MS) & POLLERR);
 	must(dgram_recv_message(fd, &m, MSG_ERRQUEUE) >= 0);
 	must(endpoint_same(&m.name, &to));
 	must(dgram_control(&m, v4 ? SOL_IP : SOL_IPV6,

@@ -35,7 +35,7 @@ static void level(struct world *w)
 
 	must_be(events_of(ep, 50), 0);
 	far_ask(w, "send %d 10 1", p.far);
-	must_be(events_of(ep, 5000), EPOLLIN);
+	must_be(events_of(ep, NEAR_LONG_MS), EPOLLIN);
 	must_be(events_of(ep, 0), EPOLLIN);
 	near_recv(p.near, 5, 1);
 	must_be(events_of(ep, 0), EPOLLIN);
@@ -51,11 +51,11 @@ static void edge(struct world *w)
 	must_be(events_of(ep, 50), EPOLLOUT);
 	must_be(events_of(ep, 50), 0);
 	far_ask(w, "send %d 10 1", p.far);
-	must(events_of(ep, 5000) & EPOLLIN);
+	must(events_of(ep, NEAR_LONG_MS) & EPOLLIN);
 	must_be(events_of(ep, 50), 0);
 	/* more data is a new edge although the old was not read */
 	far_ask(w, "send %d 10 1", p.far);
-	must(events_of(ep, 5000) & EPOLLIN);
+	must(events_of(ep, NEAR_LONG_MS) & EPOLLIN);
 	near_recv(p.near, 10, 1);
 	near_recv(p.near, 10, 1);
 	must_be(events_of(ep, 50), 0);
@@ -81,7 +81,7 @@ static void end_with_data(struct world *w)
 
 	far_ask(w, "send %d 100 1", p.far);
 	far_ask(w, "shutdown %d 1", p.far);
-	while (!(events_of(ep, 5000) & EPOLLRDHUP))
+	while (!(events_of(ep, NEAR_LONG_MS) & EPOLLRDHUP))
 		must(++woken < 10);
 	/* nothing new happens: no busy loop, though data is unread */
 	must_be(events_of(ep, 100), 0);
@@ -96,7 +96,7 @@ static void one_shot(struct world *w)
 	int ep = watch(p.near, EPOLLIN | EPOLLONESHOT);
 
 	far_ask(w, "send %d 10 1", p.far);
-	must_be(events_of(ep, 5000), EPOLLIN);
+	must_be(events_of(ep, NEAR_LONG_MS), EPOLLIN);
 	must_be(events_of(ep, 50), 0);
 	must_be(epoll_ctl(ep, EPOLL_CTL_MOD, p.near, &e), 0);
 	must_be(events_of(ep, 0), EPOLLIN);
@@ -108,7 +108,7 @@ static void hang_up(struct world *w)
 	int ep = watch(p.near, EPOLLIN | EPOLLRDHUP);
 
 	far_ask(w, "reset %d", p.far);
-	must((events_of(ep, 5000) & (EPOLLERR | EPOLLHUP)) ==
+	must((events_of(ep, NEAR_LONG_MS) & (EPOLLERR | EPOLLHUP)) ==
 	     (EPOLLERR | EPOLLHUP));
 }
 
@@ -132,7 +132,7 @@ static void connecting(struct world *w)
 	must(events_of(ep, 0) & EPOLLHUP);
 	if (connect(fd, &e.any, endpoint_bytes(&e)) && errno != EINPROGRESS)
 		fail("connect: errno %d", errno);
-	must_be(events_of(ep, 5000), EPOLLOUT);
+	must_be(events_of(ep, NEAR_LONG_MS), EPOLLOUT);
 	must_be(near_get(fd, SOL_SOCKET, SO_ERROR), 0);
 }
 
@@ -146,7 +146,7 @@ static void listening(struct world *w)
 	near_nonblock(fd, true);
 	for (i = 0; i < 3; i++) {
 		far_start(w, "connect %s %u", endpoint_text(&w->reach), port);
-		must_be(events_of(ep, 5000), EPOLLIN);
+		must_be(events_of(ep, NEAR_LONG_MS), EPOLLIN);
 		far_finish(w);
 		must(accept(fd, NULL, NULL) >= 0);
 		must_fail(accept(fd, NULL, NULL), EAGAIN);

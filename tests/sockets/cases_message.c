@@ -24,15 +24,9 @@ static void has_pattern(const uint8_t *bytes, size_t n, uint32_t seed,
 static void arrives(int fd, size_t bytes)
 {
 	uint8_t buffer[65536];
-	int i;
 
-	for (i = 0; i < 200; i++) {
-		if (recv(fd, buffer, sizeof(buffer), MSG_PEEK | MSG_DONTWAIT) >=
-		    (ssize_t)bytes)
-			return;
-		near_sleep_ms(20);
-	}
-	fail("%zu bytes do not arrive", bytes);
+	near_until(recv(fd, buffer, sizeof(buffer), MSG_PEEK | MSG_DONTWAIT) >=
+		   (ssize_t)bytes);
 }
 
 static void peek(struct world *w)
@@ -269,11 +263,11 @@ static void low_water(struct world *w)
 	must_be(near_poll(p.near, POLLIN, 100), 0);
 	must_be(recv(p.near, buffer, 3000, MSG_PEEK | MSG_DONTWAIT), 1999);
 	far_ask(w, "send %d 1 2", p.far);
-	must_be(near_poll(p.near, POLLIN, 5000), POLLIN);
+	must_be(near_poll(p.near, POLLIN, NEAR_LONG_MS), POLLIN);
 	must_be(recv(p.near, buffer, 3000, 0), 2000);
 	far_ask(w, "send %d 10 1", p.far);
 	far_ask(w, "close %d", p.far);
-	must_be(near_poll(p.near, POLLIN, 5000), POLLIN);
+	must_be(near_poll(p.near, POLLIN, NEAR_LONG_MS), POLLIN);
 	must_be(recv(p.near, buffer, 3000, 0), 10);
 }
 
@@ -314,7 +308,6 @@ static void send_timeout(struct world *w)
 	if (got != -1 || errno != EAGAIN)
 		fail("send returns %zd, errno %d", got, errno);
 	must(near_now_ms() - start >= 140);
-	must(near_now_ms() - start < 5000ul * w->patience);
 }
 
 const struct check_case message_cases[] = {

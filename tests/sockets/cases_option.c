@@ -288,8 +288,7 @@ static void info(struct world *w)
 	fd = p.near;
 	must_be(shutdown(fd, SHUT_WR), 0);
 	far_ask(w, "errno %d", p.far);
-	near_sleep_ms(50);
-	must_be(tell(fd).tcpi_state, FIN_WAIT2);
+	near_until(tell(fd).tcpi_state == FIN_WAIT2);
 }
 
 static void nonblocking_ways(struct world *w)

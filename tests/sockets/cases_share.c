@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "far.h"
@@ -213,6 +214,7 @@ static void two_threads(struct world *w)
 }
 
 struct blocked {
+	struct near_thread thread;
 	int fd;
 	ssize_t got;
 };
@@ -222,6 +224,7 @@ static void *block(void *arg)
 	struct blocked *b = arg;
 	char byte;
 
+	near_will_wait(&b->thread);
 	b->got = recv(b->fd, &byte, 1, 0);
 	return NULL;
 }
@@ -232,13 +235,10 @@ static void closed_by_thread(struct world *w)
 	struct pair p = near_pair(w);
 	struct blocked b = { .fd = p.near };
 	pthread_t thread;
-	uint64_t start;
 
 	pthread_create(&thread, NULL, block, &b);
-	near_sleep_ms(100);
-	start = near_now_ms();
+	near_waits(&b.thread, __NR_recvfrom);
 	must_be(close(p.near), 0);
-	must(near_now_ms() - start < 2000ul * w->patience);
 	far_ask(w, "send %d 1 1", p.far);
 	pthread_join(thread, NULL);
 	must_be(b.got, 1);

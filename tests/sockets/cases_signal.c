@@ -32,83 +32,107 @@ static void catch (int number, int flags)
 	sigaction(number, &act, NULL);
 }
 
-static void *interrupt(void *thread)
+/**
+ * struct interrupter - a thread that interrupts another again and again
+ * @target: the other
+ * @over:   no more
+ */
+struct interrupter {
+	pthread_t thread;
+	pthread_t target;
+	bool over;
+};
+
+/* The first one may come before the other waits: so there are more */
+static void *interrupt(void *arg)
 {
-	near_sleep_ms(150);
-	pthread_kill(*(pthread_t *)thread, SIGUSR1);
+	struct interrupter *i = arg;
+
+	while (!__atomic_load_n(&i->over, __ATOMIC_RELAXED)) {
+		near_sleep_ms(150);
+		pthread_kill(i->target, SIGUSR1);
+	}
 	return NULL;
 }
 
-static pthread_t interrupt_me(pthread_t *self)
+static void begin_interrupting(struct interrupter *i)
 {
-	pthread_t other;
+	i->target = pthread_self();
+	i->over = false;
+	pthread_create(&i->thread, NULL, interrupt, i);
+}
 
-	*self = pthread_self();
-	pthread_create(&other, NULL, interrupt, self);
-	return other;
+static void end_interrupting(struct interrupter *i)
+{
+	__atomic_store_n(&i->over, true, __ATOMIC_RELAXED);
+	pthread_join(i->thread, NULL);
 }
 
 static void reader(struct world *w)
 {
 	struct pair p = near_pair(w);
-	pthread_t self;
-	pthread_t other;
+	struct interrupter i;
 	char byte;
 
 	catch (SIGUSR1, 0);
-	other = interrupt_me(&self);
+	begin_interrupting(&i);
 	must_fail(recv(p.near, &byte, 1, 0), EINTR);
-	pthread_join(other, NULL);
-	other = interrupt_me(&self);
 	must_fail(poll(&(struct pollfd){ .fd = p.near, .events = POLLIN }, 1,
-		       5000),
+		       NEAR_LONG_MS),
 		  EINTR);
-	pthread_join(other, NULL);
+	end_interrupting(&i);
 	far_ask(w, "send %d 10 1", p.far);
 	near_recv(p.near, 10, 1);
+}
+
+/* Some signals, and only then what the reader waits for */
+struct giver {
+	const struct world *world;
+	const struct pair *pair;
+	pthread_t reader;
+};
+
+static void *interrupt_and_give(void *arg)
+{
+	const struct giver *g = arg;
+
+	for (int i = 0; i < 3; i++) {
+		near_sleep_ms(100);
+		pthread_kill(g->reader, SIGUSR1);
+	}
+	far_start(g->world, "send %d 1 1", g->pair->far);
+	return NULL;
 }
 
 static void restarted_reader(struct world *w)
 {
 	struct pair p = near_pair(w);
-	pthread_t self;
+	struct giver giver = { w, &p, pthread_self() };
 	pthread_t other;
 	char byte;
 
 	catch (SIGUSR1, SA_RESTART);
-	far_start(w, "drip %d 2 1 1 300000", p.far);
-	must_be(recv(p.near, &byte, 1, 0), 1);
-	other = interrupt_me(&self);
+	pthread_create(&other, NULL, interrupt_and_give, &giver);
 	must_be(recv(p.near, &byte, 1, 0), 1);
 	must(signals);
 	pthread_join(other, NULL);
 	far_finish(w);
 }
 
-static volatile bool insistent;
-
-static void *insist(void *thread)
-{
-	while (insistent) {
-		near_sleep_ms(150);
-		pthread_kill(*(pthread_t *)thread, SIGUSR1);
-	}
-	return NULL;
-}
-
 /* What was received before the signal is returned, not lost */
 static void partial_reader(struct world *w)
 {
 	struct pair p = near_pair(w);
-	pthread_t self;
-	pthread_t other;
+	struct interrupter i;
 	char buffer[100];
+	int held = 0;
 
 	catch (SIGUSR1, 0);
 	far_ask(w, "send %d 40 1", p.far);
-	other = interrupt_me(&self);
+	near_until(ioctl(p.near, FIONREAD, &held) == 0 && held == 40);
+	begin_interrupting(&i);
 	must_be(recv(p.near, buffer, 100, MSG_WAITALL), 40);
-	pthread_join(other, NULL);
+	end_interrupting(&i);
 }
 
 /* A signal after some bytes went tells how many; with none it is EINTR */
@@ -116,44 +140,36 @@ static void writer(struct world *w)
 {
 	struct pair p = near_pair(w);
 	static char buffer[1 << 20];
-	pthread_t self = pthread_self();
-	pthread_t other;
+	struct interrupter i;
 	ssize_t got;
 	int turns = 0;
 
 	near_fill(p.near, 1);
 	catch (SIGUSR1, 0);
-	insistent = true;
-	pthread_create(&other, NULL, insist, &self);
+	begin_interrupting(&i);
 	do
 		got = send(p.near, buffer, sizeof(buffer), MSG_NOSIGNAL);
 	while (got > 0 && ++turns < 100);
 	if (got != -1 || errno != EINTR)
 		fail("send returns %zd, errno %d", got, errno);
-	insistent = false;
-	pthread_join(other, NULL);
+	end_interrupting(&i);
 }
 
 static void acceptor(struct world *w)
 {
 	unsigned int port;
 	int fd = near_listen(w, 1, &port);
-	pthread_t self;
-	pthread_t other;
+	struct interrupter i;
 
 	catch (SIGUSR1, 0);
-	other = interrupt_me(&self);
+	begin_interrupting(&i);
 	must_fail(accept(fd, NULL, NULL), EINTR);
-	pthread_join(other, NULL);
+	end_interrupting(&i);
 }
 
 static void wait_for_signal(int before)
 {
-	int i;
-
-	for (i = 0; i < 250 && signals == before; i++)
-		near_sleep_ms(20);
-	must(signals > before);
+	near_until(signals > before);
 }
 
 static void data_signals(struct world *w)

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <sys/resource.h>
 #include <sys/select.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "far.h"
@@ -19,7 +20,7 @@ static void states(struct world *w)
 
 	must_be(near_poll(p.near, ALL, 0), POLLOUT | POLLWRNORM);
 	far_ask(w, "send %d 10 1", p.far);
-	must_be(near_poll(p.near, POLLIN, 5000), POLLIN);
+	must_be(near_poll(p.near, POLLIN, NEAR_LONG_MS), POLLIN);
 	must_be(near_poll(p.near, ALL, 0),
 		POLLIN | POLLRDNORM | POLLOUT | POLLWRNORM);
 	near_recv(p.near, 10, 1);
@@ -31,12 +32,12 @@ static void far_shuts(struct world *w)
 	struct pair p = near_pair(w);
 
 	far_ask(w, "shutdown %d 1", p.far);
-	must_be(near_poll(p.near, POLLRDHUP, 5000), POLLRDHUP);
+	must_be(near_poll(p.near, POLLRDHUP, NEAR_LONG_MS), POLLRDHUP);
 	must_be(near_poll(p.near, ALL, 0),
 		POLLIN | POLLRDNORM | POLLRDHUP | POLLOUT | POLLWRNORM);
 	near_recv_eof(p.near);
 	must_be(shutdown(p.near, SHUT_WR), 0);
-	must(near_poll(p.near, 0, 5000) & POLLHUP);
+	must(near_poll(p.near, 0, NEAR_LONG_MS) & POLLHUP);
 	far_ask(w, "errno %d", p.far);
 	must(near_poll(p.near, ALL, 100) & POLLHUP);
 }
@@ -59,7 +60,7 @@ static void far_resets(struct world *w)
 	short events;
 
 	far_ask(w, "reset %d", p.far);
-	must(near_poll(p.near, 0, 5000) & POLLERR);
+	must(near_poll(p.near, 0, NEAR_LONG_MS) & POLLERR);
 	events = near_poll(p.near, ALL, 0);
 	must_be(events & (POLLERR | POLLHUP | POLLIN | POLLRDHUP),
 		POLLERR | POLLHUP | POLLIN | POLLRDHUP);
@@ -74,7 +75,7 @@ static void wakes_reader(struct world *w)
 	struct pair p = near_pair(w);
 
 	far_start(w, "drip %d 2 1 1 200000", p.far);
-	must_be(near_poll(p.near, POLLIN, 5000), POLLIN);
+	must_be(near_poll(p.near, POLLIN, NEAR_LONG_MS), POLLIN);
 	near_recv(p.near, 2, 1);
 	far_finish(w);
 }
@@ -86,7 +87,7 @@ static void wakes_writer(struct world *w)
 
 	must_be(near_poll(p.near, POLLOUT, 50), 0);
 	far_start(w, "drink %d %zu 2 65535 1000", p.far, sent);
-	must_be(near_poll(p.near, POLLOUT, 5000), POLLOUT);
+	must_be(near_poll(p.near, POLLOUT, NEAR_LONG_MS), POLLOUT);
 	must(send(p.near, "x", 1, MSG_DONTWAIT | MSG_NOSIGNAL) == 1);
 	far_finish(w);
 }
@@ -98,7 +99,7 @@ static void listener(struct world *w)
 
 	must_be(near_poll(fd, ALL, 0), 0);
 	far_start(w, "connect %s %u", endpoint_text(&w->reach), port);
-	must_be(near_poll(fd, ALL, 5000), POLLIN | POLLRDNORM);
+	must_be(near_poll(fd, ALL, NEAR_LONG_MS), POLLIN | POLLRDNORM);
 	far_finish(w);
 	must(accept(fd, NULL, NULL) >= 0);
 	must_be(near_poll(fd, ALL, 0), 0);
@@ -129,11 +130,11 @@ static void by_select(struct world *w)
 	must_be(selects(p.near, true, true, 0), 2);
 	must_be(selects(p.near, true, false, 50), 0);
 	far_start(w, "drip %d 1 1 1 1", p.far);
-	must_be(selects(p.near, true, false, 5000), 1);
+	must_be(selects(p.near, true, false, NEAR_LONG_MS), 1);
 	far_finish(w);
 	near_recv(p.near, 1, 1);
 	far_ask(w, "close %d", p.far);
-	must_be(selects(p.near, true, false, 5000), 1);
+	must_be(selects(p.near, true, false, NEAR_LONG_MS), 1);
 	near_recv_eof(p.near);
 }
 
@@ -162,6 +163,7 @@ static void half_closed_is_quiet(struct world *w)
 }
 
 struct blocked {
+	struct near_thread thread;
 	int fd;
 	ssize_t got;
 	int error;
@@ -172,6 +174,7 @@ static void *block_in_recv(void *arg)
 	struct blocked *b = arg;
 	char byte;
 
+	near_will_wait(&b->thread);
 	b->got = recv(b->fd, &byte, 1, 0);
 	b->error = errno;
 	return NULL;
@@ -184,7 +187,7 @@ static void shutdown_wakes_reader(struct world *w)
 	pthread_t thread;
 
 	pthread_create(&thread, NULL, block_in_recv, &b);
-	near_sleep_ms(100);
+	near_waits(&b.thread, __NR_recvfrom);
 	must_be(shutdown(p.near, SHUT_RDWR), 0);
 	pthread_join(thread, NULL);
 	must_be(b.got, 0);

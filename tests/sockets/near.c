@@ -255,6 +255,35 @@ void near_set(int fd, int level, int name, int value)
 		     errno);
 }
 
+void near_will_wait(struct near_thread *t)
+{
+	__atomic_store_n(&t->task, gettid(), __ATOMIC_RELEASE);
+}
+
+/* Return: the system call that thread waits in, or -1 */
+static long call_of(int task)
+{
+	char path[64];
+	long number = -1;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", task);
+	f = task ? fopen(path, "r") : NULL;
+	if (!f)
+		return -1;
+	/* "running", when it does not wait */
+	if (fscanf(f, "%ld", &number) != 1)
+		number = -1;
+	fclose(f);
+	return number;
+}
+
+void near_waits(const struct near_thread *t, long system_call)
+{
+	near_until(call_of(__atomic_load_n(&t->task, __ATOMIC_ACQUIRE)) ==
+		   system_call);
+}
+
 void near_sleep_ms(unsigned int ms)
 {
 	struct timespec t = { ms / 1000, (long)(ms % 1000) * 1000000 };

@@ -47,6 +47,37 @@ const char *endpoint_text(const union endpoint *e);
 union endpoint near_name(int fd);
 union endpoint near_peer(int fd);
 
+/* How long what must happen may take; where it happens nobody waits so long */
+#define NEAR_LONG_MS 20000
+
+/* Wait until @condition holds: what somebody else does, in time */
+#define near_until(condition)                                            \
+	do {                                                             \
+		uint64_t near_end_ms =                                   \
+			near_now_ms() + NEAR_LONG_MS * near_patience;    \
+                                                                         \
+		while (!(condition)) {                                   \
+			if (near_now_ms() > near_end_ms)                 \
+				fail("it does not happen: " #condition); \
+			near_sleep_ms(5);                                \
+		}                                                        \
+	} while (0)
+
+/**
+ * struct near_thread - a thread that is going to wait in a system call
+ * @task: its id, atomic, 0 until it runs
+ *
+ * near_waits() comes back when it does wait there: what is done to the socket
+ * then is done under its feet.
+ */
+struct near_thread {
+	int task;
+};
+
+/* Of the thread itself, just before the call */
+void near_will_wait(struct near_thread *t);
+void near_waits(const struct near_thread *t, long system_call);
+
 /* poll() for one descriptor: what it reports within @ms, 0 for nothing */
 short near_poll(int fd, short events, int ms);
 

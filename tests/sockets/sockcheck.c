@@ -30,7 +30,7 @@
 #include "far.h"
 #include "near.h"
 
-#define CASE_SECONDS 20
+#define CASE_SECONDS 60
 #define WHY_BYTES 512
 #define EXIT_SKIP 77
 
