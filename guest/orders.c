@@ -31,6 +31,8 @@ static struct sb_guest_line *line_of_kind[SB_LINE_DIRECT + 1];
 static DECLARE_WAIT_QUEUE_HEAD(news);
 static bool device_expected;
 static bool configured;
+/* By kind: the operator took the line to a proxy and has asked for no other */
+static unsigned long lines_away;
 
 static void line_up(struct work_struct *work)
 {
@@ -141,6 +143,7 @@ static void take_line_wanted(const struct sb_message *m, domid_t operator)
 				    m->line, m->kind, m->domain);
 		return;
 	}
+	clear_bit(m->kind, &lines_away);
 	if (!line) {
 		line = sb_line_create(m->line, m->kind, m->domain);
 		if (IS_ERR(line)) {
@@ -153,8 +156,15 @@ static void take_line_wanted(const struct sb_message *m, domid_t operator)
 	sb_trunk_say(SB_MESSAGE_LINE_READY, m->line);
 }
 
+/* Who waits for a line of that kind waits no longer */
 static void take_line_lost(const struct sb_message *m)
 {
+	struct sb_guest_line *line = lines[m->line];
+
+	if (line && line->kind != SB_LINE_DIRECT) {
+		set_bit(line->kind, &lines_away);
+		wake_up_all(&news);
+	}
 	lose(m->line);
 	sb_trunk_say(SB_MESSAGE_LINE_GONE, m->line);
 }
@@ -258,6 +268,7 @@ void sb_orders_lose_all(void)
 
 	for (i = 0; i < SB_LINES_MAX; i++)
 		lose(i);
+	lines_away = 0;
 	sb_foreign_end_all();
 	memset(&gathered, 0, sizeof(gathered));
 }
@@ -294,6 +305,11 @@ struct sb_guest_line *sb_orders_line(enum sb_line_kind kind)
 	return line;
 }
 
+static bool may_come(enum sb_line_kind kind)
+{
+	return READ_ONCE(device_expected) && !test_bit(kind, &lines_away);
+}
+
 struct sb_guest_line *sb_orders_line_wait(enum sb_line_kind kind, long timeo)
 {
 	struct sb_guest_line *line = sb_orders_line(kind);
@@ -301,11 +317,11 @@ struct sb_guest_line *sb_orders_line_wait(enum sb_line_kind kind, long timeo)
 
 	if (line)
 		return line;
-	if (!timeo || !READ_ONCE(device_expected))
+	if (!timeo || !may_come(kind))
 		return ERR_PTR(-ENETUNREACH);
 	timeo = min(timeo, (long)SB_ATTACH_S * HZ);
 	left = wait_event_interruptible_timeout(
-		news, (line = sb_orders_line(kind)) || !device_expected, timeo);
+		news, (line = sb_orders_line(kind)) || !may_come(kind), timeo);
 	if (left < 0)
 		return ERR_PTR(-ERESTARTSYS);
 	return line ? line : ERR_PTR(-ENETUNREACH);

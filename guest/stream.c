@@ -211,7 +211,12 @@ static int lost_error(const struct sb_sock *sb)
 
 	if (READ_ONCE(c->refused))
 		return sb->sk.sk_state == TCP_SYN_SENT ? c->refused : 0;
-	return READ_ONCE(c->lost) ? ECONNRESET : 0;
+	if (!READ_ONCE(c->lost))
+		return 0;
+	/* nobody was there who would have connected it */
+	if (sb->sk.sk_state == TCP_SYN_SENT && c->line->kind != SB_LINE_DIRECT)
+		return ENETUNREACH;
+	return ECONNRESET;
 }
 
 void sb_stream_look(struct sb_sock *sb)

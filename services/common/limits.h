@@ -65,6 +65,11 @@
 
 /* How long a request waits for a proxy that is away */
 #define LIMIT_PROXY_AWAY_MS 2000u
+/*
+ * When its guests lose their lines, and with them what is connected or waits
+ * to be: one that was started anew is back before, on a busy machine too
+ */
+#define LIMIT_PROXY_GONE_MS 10000u
 
 /* Verdicts kept of a line, and questions about others that are open at once */
 #define LIMIT_LINE_VERDICTS 1024u

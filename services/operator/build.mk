@@ -13,16 +13,18 @@ switchboard-operator_PACKAGES := jansson $(COMMON_PACKAGES) \
 	$(HYPERVISOR_PACKAGES)
 
 # = and not :=, for what tests/local/build.mk defines later
-TESTS += operator_service operator_questions operator_hostile
+TESTS += operator_service operator_questions operator_hostile operator_away
 OPERATOR_SCENE = $(addprefix tests/unit/,operator_scene.c operator_stage.c) \
 	$(LOCAL_STAGE_SOURCES)
 operator_service_SOURCES = tests/unit/operator_service.c $(OPERATOR_SCENE)
 operator_service_PACKAGES := check $(IPC_PACKAGES)
 operator_questions_SOURCES = tests/unit/operator_questions.c $(OPERATOR_SCENE)
 operator_questions_PACKAGES := $(operator_service_PACKAGES)
+operator_away_SOURCES = tests/unit/operator_away.c $(OPERATOR_SCENE)
+operator_away_PACKAGES := $(operator_service_PACKAGES)
 operator_hostile_SOURCES = tests/unit/operator_hostile.c $(OPERATOR_SCENE)
 operator_hostile_PACKAGES := $(operator_service_PACKAGES)
-$(addprefix $(BUILD)/bin/,operator_service operator_questions operator_hostile): | \
+$(addprefix $(BUILD)/bin/,operator_service operator_questions operator_hostile operator_away): | \
 	$(BUILD)/bin/switchboard-operator $(BUILD)/bin/switchboard
 
 TESTS += config_file policy_rules

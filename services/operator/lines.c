@@ -11,6 +11,9 @@
 
 #include "services/operator/operator.h"
 
+/* After a line is gone, until the next is asked for */
+#define LINE_AGAIN_MS 1000u
+
 static void want_again(struct loop_timer *timer)
 {
 	line_want(loop_owner(timer, struct line, again));
@@ -52,6 +55,8 @@ void line_want(struct line *l)
 		.domain = OPERATOR_PROXY_DOMAIN,
 	};
 
+	if (proxy_is_gone(l->proxy))
+		return;
 	/* of a line that a proxy listed before the guest was here: go on */
 	if (l->state == LINE_NONE || l->state == LINE_LOST)
 		l->state = LINE_WANTED;
@@ -73,7 +78,12 @@ static void begin(struct line *l)
 	if (!g->trunk.taken_over)
 		line_forget_all(l);
 	l->proxy = p;
-	if (p)
+	if (!p)
+		return;
+	/* of one that was made for the operator before us nothing is known */
+	if (g->trunk.taken_over && proxy_is_gone(p))
+		line_forsake(l);
+	else
 		line_want(l);
 }
 
@@ -83,6 +93,13 @@ void lines_begin(struct guest *g)
 
 	for (i = 0; i < OPERATOR_LINES; i++)
 		begin(&g->line[i]);
+}
+
+static void order_nothing(struct line *l)
+{
+	l->due = false;
+	l->renew = false;
+	l->withdraw = false;
 }
 
 void lines_end(struct guest *g)
@@ -96,9 +113,8 @@ void lines_end(struct guest *g)
 			proxy_detach(l->proxy, g->domain, l->number);
 		line_forget_all(l);
 		l->state = LINE_NONE;
-		l->due = false;
-		l->renew = false;
-		l->withdraw = false;
+		order_nothing(l);
+		l->forsaken = false;
 		loop_timer_stop(&l->again);
 	}
 }
@@ -114,9 +130,45 @@ void line_lose(struct line *l, const char *why)
 		  "line %u lost: %s", l->number, why);
 	o->counter[COUNT_LINES_LOST]++;
 	line_forget_all(l);
+	order_nothing(l);
 	l->state = LINE_LOST;
 	guest_send(g, &m);
 	service_event(&o->service, "line-lost", g->name, g->domain, why);
+}
+
+void line_forsake(struct line *l)
+{
+	l->forsaken = true;
+	line_lose(l, "its proxy is gone");
+}
+
+void line_made(struct line *l, uint32_t gref, uint32_t port)
+{
+	l->gref = gref;
+	l->port = port;
+	if (l->state != LINE_WANTED)
+		return;
+	l->state = LINE_READY;
+	/* the guest would wait for it */
+	if (proxy_is_gone(l->proxy))
+		line_forsake(l);
+	else
+		l->forsaken = false;
+}
+
+void line_gone(struct line *l)
+{
+	line_forget_all(l);
+	order_nothing(l);
+	l->state = LINE_NONE;
+	loop_timer_start(&l->guest->op->service.loop, &l->again, LINE_AGAIN_MS);
+}
+
+void line_proxy_came(struct line *l)
+{
+	if (l->state == LINE_NONE && trunk_attached(&l->guest->trunk) &&
+	    !loop_timer_running(&l->again))
+		line_want(l);
 }
 
 void line_uncount(struct line *l)

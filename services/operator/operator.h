@@ -71,6 +71,7 @@ enum operator_counter {
  * @there:         it has said hello on the connection there is now
  * @epoch:         which process; 0: none yet
  * @away_since_ms: when it was last seen to be away
+ * @gone:          takes their lines from its guests when it stays away
  * @round:         of the list asked for last
  * @list_due:      ask for a list when all orders that are due have gone
  * @relist:        asks once more when guests have had time to appear
@@ -84,6 +85,7 @@ struct proxy {
 	bool there;
 	uint32_t epoch;
 	uint64_t away_since_ms;
+	struct loop_timer gone;
 	uint32_t round;
 	bool list_due;
 	struct loop_timer relist;
@@ -116,6 +118,8 @@ enum line_state {
  *         destinations
  * @withdraw: it is to forget that, and no more
  * @again: asks for a line again a while after one was lost
+ * @forsaken: it was lost because its proxy was gone: whatever that still has
+ *         of it is to be detached; until the guest has made another
  */
 struct line {
 	struct guest *guest;
@@ -132,6 +136,7 @@ struct line {
 	bool renew;
 	bool withdraw;
 	struct loop_timer again;
+	bool forsaken;
 };
 
 enum guest_state {
@@ -233,8 +238,16 @@ struct proxy *line_choose_proxy(const struct guest *g, uint32_t kind);
 void lines_begin(struct guest *g);
 /* It is gone: so are its lines */
 void lines_end(struct guest *g);
-/* Ask the guest for the line */
+/* Ask the guest for the line, unless its proxy is gone: then when it is back */
 void line_want(struct line *l);
+/* The guest has made it */
+void line_made(struct line *l, uint32_t gref, uint32_t port);
+/* The guest has torn it down: ask for another, a little later */
+void line_gone(struct line *l);
+/* Its proxy has come: ask for the line if there is none */
+void line_proxy_came(struct line *l);
+/* Its proxy is gone: nobody serves the line, if there is one */
+void line_forsake(struct line *l);
 /* The line is of no more use: tell the guest, forget what is in it */
 void line_lose(struct line *l, const char *why);
 /* Has the guest made it? Then a proxy can be ordered to do things with it */
@@ -307,8 +320,10 @@ int proxy_attach(struct line *l);
 int proxy_detach(struct proxy *p, uint32_t domain, uint32_t line);
 int proxy_send(struct proxy *p, const struct ipc_message *m);
 int proxy_listen(const struct line *l, const struct book_record *record);
-/* Is it only away for a moment, so that waiting makes sense? */
+/* Is it there, or only away for a moment, so that a request may wait? */
 bool proxy_may_return(const struct proxy *p);
+/* Has it been away for so long that its guests have lost their lines? */
+bool proxy_is_gone(const struct proxy *p);
 
 /* --- reports.c --- */
 

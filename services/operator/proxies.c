@@ -6,6 +6,9 @@
  * to attach every line and to listen for every listener in the books, as fast
  * as the pair takes it. One that we knew, or that the operator before us knew,
  * is asked to list what it has, see reports.c.
+ *
+ * While one is away its guests keep their lines, for it may only be started
+ * anew; when it stays away they lose them, and make others when it is back.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -37,11 +40,58 @@ struct proxy *proxy_find(const struct operator_service *o, uint32_t kind,
 	return NULL;
 }
 
+static uint64_t away_ms(const struct proxy *p)
+{
+	if (p->there)
+		return 0;
+	return loop_now(&p->op->service.loop) - p->away_since_ms;
+}
+
 bool proxy_may_return(const struct proxy *p)
 {
-	uint64_t now = loop_now(&p->op->service.loop);
+	return away_ms(p) < LIMIT_PROXY_AWAY_MS;
+}
 
-	return p->there || now - p->away_since_ms < LIMIT_PROXY_AWAY_MS;
+bool proxy_is_gone(const struct proxy *p)
+{
+	return away_ms(p) >= LIMIT_PROXY_GONE_MS;
+}
+
+/* Those of @p's guests that have a line, or that may have one */
+static void for_each_line(struct proxy *p, void (*visit)(struct line *l))
+{
+	struct guest *g;
+	uint32_t i;
+
+	for (g = p->op->guests; g; g = g->next) {
+		for (i = 0; i < OPERATOR_LINES; i++) {
+			if (g->line[i].proxy == p)
+				visit(&g->line[i]);
+		}
+	}
+}
+
+static void forsake(struct line *l)
+{
+	if (line_usable(l))
+		line_forsake(l);
+}
+
+static void gone(struct loop_timer *timer)
+{
+	struct proxy *p = loop_owner(timer, struct proxy, gone);
+
+	log_print(LOG_LEVEL_WARNING, "%s %s is gone", proxy_service(p->kind),
+		  p->instance);
+	for_each_line(p, forsake);
+}
+
+static void begin_away(struct proxy *p)
+{
+	struct loop *loop = &p->op->service.loop;
+
+	p->away_since_ms = loop_now(loop);
+	loop_timer_start(loop, &p->gone, LIMIT_PROXY_GONE_MS);
 }
 
 static void lost(struct proxy *p)
@@ -51,7 +101,7 @@ static void lost(struct proxy *p)
 	if (!p->there)
 		return;
 	p->there = false;
-	p->away_since_ms = loop_now(&o->service.loop);
+	begin_away(p);
 	log_print(LOG_LEVEL_WARNING, "%s %s is away", proxy_service(p->kind),
 		  p->instance);
 	service_event(&o->service, "proxy-lost", NULL, 0, p->instance);
@@ -217,31 +267,23 @@ int proxy_order_due(struct guest *g)
 	return err == -EAGAIN ? err : 0;
 }
 
-static void bring_up_line(struct line *l, bool another)
+static void bring_up(struct line *l)
+{
+	if (line_usable(l)) {
+		l->due = true;
+		l->due_entry = 0;
+		guest_wake(l->guest);
+	} else {
+		line_proxy_came(l);
+	}
+}
+
+static void detached(struct line *l)
 {
 	if (!line_usable(l))
 		return;
-	if (another) {
-		line_uncount(l);
-		l->state = LINE_READY;
-	}
-	l->due = true;
-	l->due_entry = 0;
-}
-
-/* Those of @p's guests that have a line */
-static void bring_up(struct proxy *p, bool another)
-{
-	struct guest *g;
-	uint32_t i;
-
-	for (g = p->op->guests; g; g = g->next) {
-		for (i = 0; i < OPERATOR_LINES; i++) {
-			if (g->line[i].proxy == p)
-				bring_up_line(&g->line[i], another);
-		}
-		guest_wake(g);
-	}
+	line_uncount(l);
+	l->state = LINE_READY;
 }
 
 static void take_hello(struct proxy *p, const struct ipc_hello *hello)
@@ -264,7 +306,10 @@ static void take_hello(struct proxy *p, const struct ipc_hello *hello)
 	service_event(&o->service, "proxy-connected", NULL, 0, p->instance);
 	p->there = true;
 	p->epoch = hello->epoch;
-	bring_up(p, another);
+	loop_timer_stop(&p->gone);
+	if (another)
+		for_each_line(p, detached);
+	for_each_line(p, bring_up);
 	/* of a new process the books know more than it does */
 	p->list_due = !another;
 	loop_timer_start(&o->service.loop, &p->relist, SETTLE_MS);
@@ -317,7 +362,8 @@ static int open_proxy(struct operator_service *o, uint32_t kind,
 	p->kind = kind;
 	snprintf(p->instance, sizeof(p->instance), "%s", instance);
 	p->op = o;
-	p->away_since_ms = loop_now(&s->loop);
+	p->gone.fire = gone;
+	begin_away(p);
 	p->relist.fire = ask_again;
 	p->endpoint.owner = p;
 	p->endpoint.message = take_report;

@@ -171,11 +171,13 @@ static void detach_unknown(struct proxy *p, const struct ipc_listing *listing)
 	proxy_detach(p, listing->guest, listing->line);
 }
 
-/* A line of the driver before the one that made this trunk? */
+/* One that the guest has lost, or of the driver before the trunk's? */
 static bool is_left_over(const struct line *l)
 {
 	const struct trunk *t = &l->guest->trunk;
 
+	if (l->forsaken)
+		return true;
 	return trunk_attached(t) && !t->taken_over &&
 	       (l->state == LINE_NONE || l->state == LINE_WANTED);
 }
@@ -209,7 +211,7 @@ static void take_listening(struct proxy *p, const struct ipc_listen *listen)
 	struct published *published = &p->op->published;
 	struct book_record *r;
 
-	if (!l)
+	if (!l || l->forsaken)
 		return;
 	r = confirm(l, listen->entry, listen->generation);
 	if (!r)

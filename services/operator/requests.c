@@ -15,8 +15,6 @@
 
 /* Ports tried for one bind(port 0) */
 #define FREE_PORT_TRIES 4096u
-/* After a line is gone, until the next is asked for */
-#define LINE_AGAIN_MS 1000u
 
 static int refuse(struct guest *g, const struct sb_message *request,
 		  uint32_t error, enum operator_counter counter)
@@ -227,17 +225,19 @@ static int handle_line_ready(struct guest *g, const struct sb_message *m)
 
 	if (introduction_line_ready(g, m))
 		return 0;
-	if (!names_line(g, m) || g->line[m->line].state == LINE_LOST)
+	if (!names_line(g, m))
 		return malformed(g, m, "a line that was not asked for");
 	line = &g->line[m->line];
+	/* on its way before the guest heard that: LINE_GONE is behind it */
+	if (line->state == LINE_LOST)
+		return 0;
 	/* it would have to be lost or gone first */
 	if (line_usable(line) &&
 	    (line->gref != m->gref || line->port != m->port))
 		return malformed(g, m, "another line in place of one that is");
-	if (line->state == LINE_WANTED)
-		line->state = LINE_READY;
-	line->gref = m->gref;
-	line->port = m->port;
+	line_made(line, m->gref, m->port);
+	if (!line_usable(line))
+		return 0;
 	err = proxy_attach(line);
 	/* a proxy that is away gets the order when it says hello */
 	return err == -EAGAIN ? err : 0;
@@ -255,9 +255,7 @@ static int handle_line_gone(struct guest *g, const struct sb_message *m)
 	if (line_usable(line) &&
 	    proxy_detach(line->proxy, g->domain, m->line) == -EAGAIN)
 		return -EAGAIN;
-	line_forget_all(line);
-	line->state = LINE_NONE;
-	loop_timer_start(&g->op->service.loop, &line->again, LINE_AGAIN_MS);
+	line_gone(line);
 	return 0;
 }
 

@@ -99,6 +99,20 @@ void line_forget_all(struct line *l)
 	}
 }
 
+void line_made(struct line *l, uint32_t gref, uint32_t port)
+{
+	l->gref = gref;
+	l->port = port;
+	if (l->state == LINE_WANTED)
+		l->state = LINE_READY;
+}
+
+void line_gone(struct line *l)
+{
+	line_forget_all(l);
+	l->state = LINE_NONE;
+}
+
 void line_withdraw(struct line *l)
 {
 	FUZZ_ASSERT(l == line);
@@ -195,7 +209,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t bytes)
 		input += 2 + sizeof(request);
 		bytes -= 2 + sizeof(request);
 	}
-	loop_timer_stop(&line->again);
 	line_forget_all(line);
 	introductions_leave(&guest);
 	FUZZ_ASSERT(!op.introductions && !op.introduction_count);

@@ -174,3 +174,22 @@ void report_ended(uint32_t guest, uint32_t entry, uint32_t generation)
 	report.ended.circuit[0].generation = generation;
 	stage_report(&stage, &report);
 }
+
+void report_web_line(uint32_t listener, uint32_t gref, uint32_t port)
+{
+	report.type = IPC_REPORT_LISTENING;
+	report.listen.guest = web->domain;
+	report.listen.line = 0;
+	report.listen.entry = listener;
+	report.listen.generation = 1;
+	report.listen.local = stage_address("127.0.0.1", 18080);
+	report.listen.backlog = 128;
+	stage_report(&stage, &report);
+	memset(&report.listing, 0, sizeof(report.listing));
+	report.type = IPC_REPORT_LISTING;
+	report.listing.guest = web->domain;
+	strcpy(report.listing.identity, STAGE_IDENTITY_WEB);
+	report.listing.gref = gref;
+	report.listing.port = port;
+	stage_report(&stage, &report);
+}

@@ -42,5 +42,7 @@ void proxies_here(uint64_t count);
 /* The tool's question, without the tool: the operator's status */
 const struct ipc_status *ask_status(void);
 void report_ended(uint32_t guest, uint32_t entry, uint32_t generation);
+/* What a proxy of the operator before answers to `list`: web's line */
+void report_web_line(uint32_t listener, uint32_t gref, uint32_t port);
 
 #endif

@@ -321,26 +321,6 @@ START_TEST(a_request_waits_a_moment_for_a_proxy_that_is_away)
 }
 END_TEST
 
-/* What a proxy of the operator before answers to `list` */
-static void report_web_line(uint32_t listener, uint32_t gref, uint32_t port)
-{
-	report.type = IPC_REPORT_LISTENING;
-	report.listen.guest = web->domain;
-	report.listen.line = 0;
-	report.listen.entry = listener;
-	report.listen.generation = 1;
-	report.listen.local = stage_address("127.0.0.1", 18080);
-	report.listen.backlog = 128;
-	stage_report(&stage, &report);
-	memset(&report.listing, 0, sizeof(report.listing));
-	report.type = IPC_REPORT_LISTING;
-	report.listing.guest = web->domain;
-	strcpy(report.listing.identity, STAGE_IDENTITY_WEB);
-	report.listing.gref = gref;
-	report.listing.port = port;
-	stage_report(&stage, &report);
-}
-
 START_TEST(another_operator_takes_over_what_there_is)
 {
 	struct sb_message m;

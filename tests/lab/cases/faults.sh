@@ -21,7 +21,7 @@ kill_service() {
 	local pid
 	pid=$(main_pid "$1")
 	dom0 "kill -9 $pid"
-	wait_for 10 restarted "$1" "$pid"
+	wait_for 60 restarted "$1" "$pid"
 }
 
 # start_transfer GUEST [ADDRESS]: slow, goes on while something else happens
@@ -51,7 +51,7 @@ case_operator_killed() {
 # What a quiet machine needs at most from the proxy's death to its guests' errors;
 # a busy one, where the lab gets a fraction of the time, is allowed more
 reset_seconds() {
-	awk -v cores="$(nproc)" '{ print ($1 > cores) ? 10 : 2 }' /proc/loadavg
+	awk -v cores="$(nproc)" '{ print ($1 > cores) ? 60 : 2 }' /proc/loadavg
 }
 
 # Connections end in ECONNRESET within 2 s of the kill, on the guest's clock;

@@ -31,7 +31,7 @@ expect_reset() {
 
 # The listener that they held answers again, without the guest's help
 expect_accepts() {
-	wait_for 30 dom0 "nc -z 10.90.0.${guest_number[$1]} 7090"
+	wait_for 60 dom0 "nc -z 10.90.0.${guest_number[$1]} 7090"
 	wait_for 10 guest "$1" "grep -q '^accept .*accepted' /tmp/held"
 }
 

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * operator_away.c - a proxy that stays away, and comes back
+ *
+ * operator_stage.h draws it. Its guests lose their lines when it is gone for
+ * LIMIT_PROXY_GONE_MS, and are asked for others when it is here again.
+ */
+#include <errno.h>
+
+#include "tests/unit/operator_scene.h"
+
+/* web loses its line and tears it down; until then it says that it has it */
+static void lose_line(void)
+{
+	struct sb_message m = { 0 };
+
+	while (m.type != SB_MESSAGE_LINE_LOST) {
+		ck_assert_int_eq(guest_trunk_receive(web, &m, STAGE_TIMEOUT_MS),
+				 0);
+		if (m.type == SB_MESSAGE_LINE_WANTED)
+			guest_request_line_ready(web_line);
+	}
+	ck_assert_uint_eq(m.line, 0);
+	/* said before that was heard: no lie */
+	ck_assert_int_eq(guest_request_line_ready(web_line), 0);
+	ck_assert_int_eq(guest_request_line_gone(web, 0), 0);
+}
+
+static void make_line_again(struct guest *g, struct guest_line *l)
+{
+	const struct ipc_message *order;
+	struct sb_message m;
+
+	stage_trunk_expect(g, SB_MESSAGE_LINE_WANTED, &m);
+	ck_assert_uint_eq(m.line, 0);
+	ck_assert_int_eq(guest_request_line_ready(l), 0);
+	order = stage_attach_order(&stage, g->domain);
+	ck_assert_uint_eq(order->attach.gref, l->header_gref);
+}
+
+static void no_lies(void)
+{
+	const struct ipc_status *status = ask_status();
+
+	for (uint32_t i = 0; i < status->guests; i++)
+		ck_assert_uint_eq(status->guest[i].lies, 0);
+}
+
+/* A guest that comes now is asked for nothing that nobody would serve */
+static void come_without_line(struct guest *g)
+{
+	const struct sb_message listen =
+		stage_listen_message(3, 1, "0.0.0.0", 80);
+	struct sb_message m = { 0 };
+
+	ck_assert_int_eq(guest_trunk_connect(g, STAGE_TIMEOUT_MS), 0);
+	send_request(g, &listen);
+	while (m.type != SB_MESSAGE_REFUSED) {
+		ck_assert_int_eq(guest_trunk_receive(g, &m, STAGE_TIMEOUT_MS),
+				 0);
+		ck_assert_uint_ne(m.type, SB_MESSAGE_LINE_WANTED);
+	}
+	ck_assert_uint_eq(m.error, ENETUNREACH);
+}
+
+START_TEST(guests_lose_the_line_of_a_proxy_that_is_gone)
+{
+	struct sb_message l = stage_listen_message(4, 1, "0.0.0.0", 80);
+	struct guest_line *db_line;
+
+	web_up();
+	send_request(web, &l);
+	expect_listen(web->domain, 4, 1);
+	stage_proxy_go(&stage);
+	lose_line();
+	stage_refused(web, &l, ENETUNREACH);
+	db = stage_guest(&stage, "db", STAGE_IDENTITY_DB, 0);
+	come_without_line(db);
+	no_lies();
+	stage_proxy_come(&stage, 2);
+	make_line_again(web, web_line);
+	db_line = guest_line_new(db, 0, SB_LINE_TCP, 0);
+	make_line_again(db, db_line);
+	/* nothing is left of the listener that there was */
+	send_request(db, &l);
+	expect_listen(db->domain, 4, 1);
+}
+END_TEST
+
+START_TEST(an_operator_that_finds_no_proxy_takes_lines_away_too)
+{
+	struct sb_message l = stage_listen_message(4, 1, "0.0.0.0", 80);
+	uint32_t epoch;
+
+	web_up();
+	send_request(web, &l);
+	expect_listen(web->domain, 4, 1);
+	epoch = sb_load(&web->trunk.page->peer_epoch);
+	stage_operator_kill(&stage);
+	stage_proxy_go(&stage);
+	stage_operator_start(&stage);
+	unit_until(sb_load(&web->trunk.page->peer_epoch) != epoch);
+	lose_line();
+	/* it was only out of reach: what it still has nobody wants */
+	stage_proxy_come(&stage, 1);
+	report_web_line(4, web_line->header_gref, web_line->channel.port);
+	ck_assert_uint_eq(
+		stage_order_expect(&stage, IPC_ORDER_DETACH)->line.guest,
+		web->domain);
+	make_line_again(web, web_line);
+	db_up();
+	send_request(db, &l);
+	expect_listen(db->domain, 4, 1);
+	no_lies();
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("operator_away");
+	TCase *t = tcase_create("away");
+
+	tcase_add_checked_fixture(t, open_stage, close_stage);
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, guests_lose_the_line_of_a_proxy_that_is_gone);
+	tcase_add_test(t, an_operator_that_finds_no_proxy_takes_lines_away_too);
+	suite_add_tcase(suite, t);
+	return unit_run(suite);
+}
