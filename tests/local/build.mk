@@ -16,7 +16,7 @@ hypervisor_local_PACKAGES := check $(HYPERVISOR_PACKAGES)
 # Proxies as processes, between a test guest and the loopback
 LOCAL_STAGE_SOURCES := tests/local/stage.c $(LOCAL_GUEST_SOURCES) $(IPC_SOURCES)
 PROXY_TESTS := proxy_connect proxy_calls proxy_listen proxy_data \
-	proxy_hostile proxy_restart
+	proxy_hostile proxy_restart proxy_churn
 TESTS += $(PROXY_TESTS)
 $(foreach t,$(PROXY_TESTS),$(eval $(t)_SOURCES := tests/local/$(t).c \
 	$(LOCAL_STAGE_SOURCES)))

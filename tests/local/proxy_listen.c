@@ -3,6 +3,7 @@
  * proxy_listen.c - a guest listens through proxy-tcp
  */
 #include <errno.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -79,6 +80,51 @@ START_TEST(posted_circuits_are_accepted_into_in_order)
 		ck_assert_uint_eq(c[i]->shared->local.port, port);
 		ck_assert_uint_ne(c[i]->shared->remote.port, 0);
 	}
+}
+END_TEST
+
+static int dial_ipv6(uint16_t port)
+{
+	struct sockaddr_in6 sa = { .sin6_family = AF_INET6,
+				   .sin6_port = htons(port),
+				   .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(connect(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+	return fd;
+}
+
+/* What a socket on both families asks for, where a rule says `::` */
+START_TEST(a_listener_at_every_address_takes_both_families)
+{
+	struct guest_circuit *listener = guest_listener_new(line), *c[2];
+	struct sb_address every = { .family = SB_FAMILY_IPV6 };
+	uint16_t port;
+	int fd[2];
+
+	guest_circuit_offer(listener);
+	stage_listen(&stage, listener, &every);
+	ck_assert_int_eq(guest_circuit_wait(listener, SB_PEER_OPEN,
+					    STAGE_TIMEOUT_MS),
+			 0);
+	port = listener->shared->local.port;
+	c[0] = post(listener);
+	fd[0] = stage_dial(port);
+	ck_assert_int_eq(
+		guest_circuit_wait(c[0], SB_PEER_OPEN, STAGE_TIMEOUT_MS), 0);
+	c[1] = post(listener);
+	fd[1] = dial_ipv6(port);
+	ck_assert_int_eq(
+		guest_circuit_wait(c[1], SB_PEER_OPEN, STAGE_TIMEOUT_MS), 0);
+	/* the first is told of as Linux does, as ::ffff:127.0.0.1 */
+	ck_assert_uint_eq(c[0]->shared->remote.family, SB_FAMILY_IPV6);
+	ck_assert_mem_eq(c[0]->shared->remote.bytes + 10, "\xff\xff\x7f\0\0\1",
+			 6);
+	ck_assert_uint_eq(c[1]->shared->remote.bytes[15], 1);
+	ck_assert_uint_eq(c[1]->shared->remote.bytes[12], 0);
+	close(fd[0]);
+	close(fd[1]);
 }
 END_TEST
 
@@ -308,6 +354,7 @@ int main(void)
 	tcase_set_timeout(tcase, 20);
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, posted_circuits_are_accepted_into_in_order);
+	tcase_add_test(tcase, a_listener_at_every_address_takes_both_families);
 	tcase_add_test(tcase, connections_wait_until_a_circuit_is_posted);
 	tcase_add_test(tcase, circuits_may_be_posted_before_the_order_comes);
 	tcase_add_test(tcase, taken_port_is_told);
