@@ -16,10 +16,14 @@
 
 #include "switchboard.h"
 
+/*
+ * What Xen is told lies in the channel, not on the stack: it finds memory in
+ * the kernel's direct mapping, of large pages, in fewer steps.
+ */
 void sb_channel_notify(struct sb_channel *ch)
 {
 	sb_count(&sb_counters.events_sent);
-	notify_remote_via_evtchn(ch->port);
+	HYPERVISOR_event_channel_op(EVTCHNOP_send, &ch->send);
 }
 
 /*
@@ -47,6 +51,14 @@ void sb_channel_wake(struct sb_channel *ch)
 	if (!READ_ONCE(ch->closed))
 		tasklet_schedule(&ch->tasklet);
 	preempt_enable();
+}
+
+/* What the tasklet does, unless it is just doing it elsewhere */
+void sb_channel_answer(struct sb_channel *ch)
+{
+	local_bh_disable();
+	tasklet_schedule(&ch->tasklet);
+	local_bh_enable();
 }
 
 static unsigned int answer_word(struct sb_channel *ch, u32 word)
@@ -143,7 +155,7 @@ static int take_port(struct sb_channel *ch, evtchn_port_t port)
 {
 	int irq;
 
-	ch->port = port;
+	ch->send.port = port;
 	irq = bind_evtchn_to_irqhandler_lateeoi(port, event, 0,
 						"switchboard-line", ch);
 	if (irq < 0) {
@@ -182,6 +194,8 @@ void sb_channel_init(struct sb_channel *ch,
 {
 	ch->answer = answer;
 	ch->look = look;
+	set_xen_guest_handle(ch->poll.ports, &ch->send.port);
+	ch->poll.nr_ports = 1;
 	tasklet_setup(&ch->tasklet, run);
 }
 
@@ -190,6 +204,7 @@ void sb_channel_close(struct sb_channel *ch)
 	WRITE_ONCE(ch->closed, true);
 	/* whoever read closed as false has rung, or unmasked, by now */
 	synchronize_rcu();
+	sb_doze_end(ch);
 	if (ch->irq)
 		unbind_from_irqhandler(ch->irq, ch);
 	tasklet_kill(&ch->tasklet);

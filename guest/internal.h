@@ -11,6 +11,7 @@
 #include <linux/workqueue.h>
 #include <xen/grant_table.h>
 #include <xen/interface/event_channel.h>
+#include <xen/interface/sched.h>
 
 /* A grant reference that is none: Xen keeps the first few for itself */
 #define SB_GREF_NONE 0u
@@ -113,10 +114,14 @@ struct sb_circuit {
  * struct sb_channel - one end of a line: its event channel and its bells
  * @in:      bells to us
  * @out:     bells to the other end
- * @port:    event channel
+ * @send:    event channel, as the hypervisor is told
  * @irq:     its interrupt, 0: none
  * @masked:  an event came and was not yet unmasked
  * @closed:  nobody rings, nobody answers any more
+ * @dozing:  a process waits for an event in the hypervisor, see doze.c
+ * @doze_missed: how often in a row that was for nothing; the dozer's
+ * @doze_skips: how often it is not tried; the dozer's
+ * @poll:    what the dozer tells the hypervisor
  * @left:    summary bits taken but not yet looked at; the tasklet's
  * @tasklet: answers the bells
  * @answer:  what to do about the bell of an entry; in the tasklet, under RCU
@@ -125,10 +130,14 @@ struct sb_circuit {
 struct sb_channel {
 	struct sb_bells in;
 	struct sb_bells out;
-	evtchn_port_t port;
+	struct evtchn_send send;
 	int irq;
 	bool masked;
 	bool closed;
+	unsigned long dozing;
+	u8 doze_missed;
+	u8 doze_skips;
+	struct sched_poll poll;
 	u64 left;
 	struct tasklet_struct tasklet;
 	void (*answer)(struct sb_channel *ch, u32 entry);
@@ -330,6 +339,8 @@ void sb_channel_recall(struct sb_channel *ch, u32 entry);
 /* Let this end look whether a bell was rung */
 void sb_channel_wake(struct sb_channel *ch);
 void sb_channel_notify(struct sb_channel *ch);
+/* Answer the bells here and now; process context */
+void sb_channel_answer(struct sb_channel *ch);
 
 /* ---- line.c ---- */
 struct sb_guest_line *sb_line_create(u16 number, u8 kind, domid_t domain);
@@ -453,6 +464,16 @@ int sb_connect_over(struct sb_sock *sb, struct sb_guest_line *line);
 void sb_wait_begin(struct sock *sk, struct wait_queue_entry *wait);
 int sb_wait_sleep(struct sock *sk, struct wait_queue_entry *wait, long *timeo);
 void sb_wait_end(struct sock *sk, struct wait_queue_entry *wait);
+
+/* ---- doze.c ---- */
+/*
+ * May this process, which is about to sleep for at most so long, wait in the
+ * hypervisor? Then the channel to do it on, else NULL; ownership held
+ */
+struct sb_channel *sb_doze_begin(struct sb_sock *sb, long timeo);
+long sb_doze(struct sb_channel *ch, const struct wait_queue_entry *wait,
+	     long timeo);
+void sb_doze_end(struct sb_channel *ch);
 
 /* ---- poll.c ---- */
 __poll_t sb_poll(struct file *file, struct socket *sock,

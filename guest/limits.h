@@ -33,6 +33,14 @@
 /* Bells answered in one go before others get the processor */
 #define SB_BELLS_PER_RUN 256u
 
+/*
+ * Waiting in the hypervisor: for so many ticks, and calls of it, at most; and
+ * how often it is left out at most when it was too short (a power of two)
+ */
+#define SB_DOZE_TICKS 2u
+#define SB_DOZE_CALLS 8u
+#define SB_DOZE_MISSED_MAX 6u
+
 /* Messages about direct lines that wait for room on the trunk */
 #define SB_MESSAGES_MAX 1024u
 

@@ -125,6 +125,8 @@ static void show_counters(struct seq_file *file)
 		{ "pages_quarantined", &sb_counters.pages_quarantined },
 		{ "events_sent", &sb_counters.events_sent },
 		{ "events_received", &sb_counters.events_received },
+		{ "dozes", &sb_counters.dozes },
+		{ "dozes_woken", &sb_counters.dozes_woken },
 		{ "bells_rung", &sb_counters.bells_rung },
 		{ "bells_answered", &sb_counters.bells_answered },
 		{ "messages_sent", &sb_counters.messages_sent },

@@ -125,6 +125,8 @@ static inline struct sb_sock *sb_sk(const struct sock *sk)
  * @pages_quarantined: pages that a peer may still map
  * @events_sent:       event-channel notifications sent
  * @events_received:   event-channel interrupts
+ * @dozes:             waits in the hypervisor, see doze.c
+ * @dozes_woken:       of those, ended by the bell that was waited for
  * @bells_rung:        doorbells rung, in-guest ones too
  * @bells_answered:    doorbells looked at
  * @messages_sent:     requests on the trunk
@@ -148,6 +150,8 @@ struct sb_counters {
 	atomic64_t pages_quarantined;
 	atomic64_t events_sent;
 	atomic64_t events_received;
+	atomic64_t dozes;
+	atomic64_t dozes_woken;
 	atomic64_t bells_rung;
 	atomic64_t bells_answered;
 	atomic64_t messages_sent;

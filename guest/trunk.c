@@ -121,7 +121,7 @@ static bool put_line(enum sb_message_type type, unsigned int number)
 		m.kind = line->kind;
 		m.domain = line->domain;
 		m.gref = line->gref[0];
-		m.port = line->channel.port;
+		m.port = line->channel.send.port;
 	}
 	return put(&m);
 }
