@@ -188,7 +188,14 @@ static struct config *load(struct operator_service *o, char *error)
 	return c;
 }
 
-/* The proxies' sockets were made before confinement and cannot be made now */
+/*
+ * The proxies' sockets were made before confinement and cannot be made now;
+ * neither can those of the monitor, which reads the same file
+ */
+#define NEEDS_RESTART                                  \
+	"\"proxies\" or \"udp_proxies\" has changed: " \
+	"restart switchboard-operator and switchboard-monitor"
+
 static bool same_proxies(const struct config *a, const struct config *b)
 {
 	return a->proxies == b->proxies && a->udp_proxies == b->udp_proxies &&
@@ -204,9 +211,7 @@ bool operator_reload(struct operator_service *o, char *text, size_t size)
 	if (c && !same_proxies(c, o->config)) {
 		config_free(c);
 		c = NULL;
-		snprintf(error, sizeof(error),
-			 "%s: \"proxies\" or \"udp_proxies\" has changed: "
-			 "restart the operator",
+		snprintf(error, sizeof(error), "%s: " NEEDS_RESTART,
 			 o->service.config);
 	}
 	if (!c) {
@@ -233,8 +238,9 @@ static bool check(struct operator_service *o, char *text, size_t size)
 	struct config *c = load(o, error);
 
 	if (c)
-		snprintf(text, size, "%s: %u guests, no mistakes",
-			 o->service.config, c->guests);
+		snprintf(text, size, "%s: %u guests, no mistakes%s",
+			 o->service.config, c->guests,
+			 same_proxies(c, o->config) ? "" : "; " NEEDS_RESTART);
 	else
 		snprintf(text, size, "%s", error);
 	config_free(c);

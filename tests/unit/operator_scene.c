@@ -129,7 +129,7 @@ void requests_done(struct guest *g)
 	} while (refused.entry != m.entry);
 }
 
-const struct ipc_status *ask_status(void)
+const struct ipc_message *ask_operator(enum ipc_type type)
 {
 	struct ipc_socket *s = ipc_open(IPC_REQ, IPC_TOOL, IPC_OPERATOR);
 	char path[128];
@@ -139,11 +139,16 @@ const struct ipc_status *ask_status(void)
 	ck_assert_ptr_nonnull(s);
 	ck_assert_int_eq(ipc_connect(s, path), 0);
 	memset(&report.survey, 0, sizeof(report.survey));
-	report.type = IPC_REQUEST_STATUS;
+	report.type = type;
 	unit_until(ipc_send(s, &report) == 0);
 	unit_until(ipc_receive(s, &report) == 0);
 	ipc_close(s);
-	return &report.status;
+	return &report;
+}
+
+const struct ipc_status *ask_status(void)
+{
+	return &ask_operator(IPC_REQUEST_STATUS)->status;
 }
 
 static uint64_t count_proxies(void)

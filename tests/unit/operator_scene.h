@@ -39,7 +39,8 @@ void reports_done(void);
 void requests_done(struct guest *g);
 /* Wait until the operator knows how many proxies are there */
 void proxies_here(uint64_t count);
-/* The tool's question, without the tool: the operator's status */
+/* The tool's question, without the tool: the answer; the operator's status */
+const struct ipc_message *ask_operator(enum ipc_type type);
 const struct ipc_status *ask_status(void);
 void report_ended(uint32_t guest, uint32_t entry, uint32_t generation);
 /* What a proxy of the operator before answers to `list`: web's line */

@@ -433,6 +433,28 @@ START_TEST(the_configuration_is_read_again_when_it_is_good)
 }
 END_TEST
 
+START_TEST(other_proxies_take_a_restart_and_the_tool_says_so)
+{
+	const struct ipc_message *answer;
+
+	web_up();
+	stage_write_config(&stage, "{ \"udp_proxies\": [\"main\"], "
+				   "\"guests\": {} }");
+	answer = ask_operator(IPC_REQUEST_CHECK);
+	ck_assert_int_eq(answer->type, IPC_ANSWER_DONE);
+	ck_assert_ptr_nonnull(strstr(answer->answer.text, "restart switch"));
+	answer = ask_operator(IPC_REQUEST_RELOAD);
+	ck_assert_int_eq(answer->type, IPC_ANSWER_FAILED);
+	ck_assert_ptr_nonnull(strstr(answer->answer.text, "restart switch"));
+	ck_assert_ptr_nonnull(strstr(answer->answer.text, "old"));
+	/* nothing of it holds: the guest is still there */
+	ck_assert_uint_eq(verdict_error(IPC_KIND_STREAM, "192.0.2.1", 80), 0);
+	stage_write_config(&stage, operator_config);
+	answer = ask_operator(IPC_REQUEST_CHECK);
+	ck_assert_ptr_null(strstr(answer->answer.text, "restart"));
+}
+END_TEST
+
 START_TEST(guests_come_and_go_with_the_configuration)
 {
 	static const char only_db[] = "{ \"udp_proxies\": [], \"guests\": { "
@@ -476,6 +498,7 @@ static Suite *operator_suite(void)
 	tcase_add_test(t, another_operator_takes_over_what_there_is);
 	tcase_add_test(t, a_line_of_a_driver_that_is_gone_is_not_taken_over);
 	tcase_add_test(t, the_configuration_is_read_again_when_it_is_good);
+	tcase_add_test(t, other_proxies_take_a_restart_and_the_tool_says_so);
 	tcase_add_test(t, guests_come_and_go_with_the_configuration);
 	suite_add_tcase(suite, t);
 	return suite;
