@@ -365,14 +365,27 @@ static struct sb_callee *map_callee(struct sb_foreign_line *line,
 	return callee;
 }
 
-/* Room for so many pages more, of all lines and of this one */
+static void unreserve(struct sb_foreign_line *line, unsigned int pages)
+{
+	atomic_sub(pages, &pages_mapped);
+	line->pages -= pages;
+}
+
+/*
+ * Room for so many pages more: a line never has more than it leaves to others.
+ * The line's work item only, or its end
+ */
 static bool reserve(struct sb_foreign_line *line, unsigned int pages)
 {
+	int all;
+
 	if (line->mapped >= SB_FOREIGN_CIRCUITS_MAX)
 		return false;
-	if (atomic_add_return(pages, &pages_mapped) <= SB_FOREIGN_PAGES_MAX)
+	all = atomic_add_return(pages, &pages_mapped);
+	line->pages += pages;
+	if (all + (int)line->pages <= SB_FOREIGN_PAGES_MAX)
 		return true;
-	atomic_sub(pages, &pages_mapped);
+	unreserve(line, pages);
 	return false;
 }
 
@@ -388,7 +401,7 @@ static int map(struct sb_foreign_line *line, struct sb_entry *e, u32 number)
 		return ENOBUFS;
 	callee = map_callee(line, e, number, order);
 	if (IS_ERR(callee)) {
-		atomic_sub(SB_CIRCUIT_PAGES(order), &pages_mapped);
+		unreserve(line, SB_CIRCUIT_PAGES(order));
 		return -PTR_ERR(callee);
 	}
 	line->mapped++;
@@ -448,7 +461,7 @@ static void unmap_one(struct sb_callee *callee)
 	struct sb_foreign_line *line = callee->line;
 	struct sb_circuit *c = &callee->circuit;
 
-	atomic_sub(c->pages, &pages_mapped);
+	unreserve(line, c->pages);
 	atomic64_sub(c->pages, &sb_counters.pages_foreign);
 	line->mapped--;
 	sb_mapping_end(callee->map);

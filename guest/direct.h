@@ -100,6 +100,7 @@ struct sb_admissions {
  * @end:       lets go of everything
  * @lock:      guards phases, words and @mapped
  * @mapped:    entries whose pages are mapped
+ * @pages:     how many pages that are
  * @ending:    @end was asked for
  * @admissions: which calls may come
  */
@@ -120,6 +121,7 @@ struct sb_foreign_line {
 	struct work_struct end;
 	spinlock_t lock;
 	u32 mapped;
+	u32 pages;
 	unsigned long ending;
 	struct sb_admissions admissions;
 };

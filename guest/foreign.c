@@ -93,7 +93,7 @@ void sb_foreign_want(struct sb_foreign_line *line, u32 entry)
 {
 	set_bit(entry, line->wanted);
 	set_bit(entry / BITS_PER_LONG, line->wanted_words);
-	queue_work(sb_workqueue, &line->work);
+	queue_work(sb_foreign_queue, &line->work);
 }
 
 static void serve(struct sb_foreign_line *line, u32 entry,

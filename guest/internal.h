@@ -180,7 +180,7 @@ struct sb_table_page {
  * @ready:     the pool's others, newest first
  * @ready_count: its length
  * @ready_low: its smallest length since the last sweep
- * @withheld:  pages of circuits that the peer is to give back, and has not
+ * @withheld:  pages that the peer is to give back, and has not
  * @others:    in the list of lines that may have such pages
  * @closing:   circuits in state CLOSING
  * @ending:    circuits in state ENDING
@@ -223,7 +223,7 @@ struct sb_guest_line {
 	struct delayed_work sweep;
 	bool left;
 	unsigned long patience;
-	struct work_struct free;
+	struct delayed_work free;
 };
 
 /**
@@ -259,7 +259,9 @@ struct sb_listener {
 	struct rcu_head rcu;
 };
 
+/* Our own work; and what other guests cause, no more urgent than programs */
 extern struct workqueue_struct *sb_workqueue;
+extern struct workqueue_struct *sb_foreign_queue;
 
 /* ---- circuit.c: pages, grants, words ---- */
 struct sb_circuit *sb_circuit_alloc(unsigned int order);
@@ -291,7 +293,8 @@ static inline u32 *sb_circuit_word(struct sb_circuit *c, enum sb_side side)
 
 /* ---- table.c: entries of a line ---- */
 int sb_table_init(struct sb_guest_line *line);
-void sb_table_free(struct sb_guest_line *line);
+/* What the peer has let go of. Returns the pages that are left */
+unsigned int sb_table_free(struct sb_guest_line *line);
 /* Give @c a free entry of @line. Process context */
 int sb_table_place(struct sb_guest_line *line, struct sb_circuit *c);
 /* The entry is free again, the peer does not look at it */
@@ -318,9 +321,18 @@ void sb_pool_close(struct sb_circuit *c);
 void sb_pool_work(struct work_struct *work);
 void sb_pool_sweep(struct work_struct *work);
 void sb_pool_lose(struct sb_guest_line *line);
-/* A line comes, and goes with all its circuits */
-void sb_pool_begin(struct sb_guest_line *line);
-void sb_pool_end(struct sb_guest_line *line);
+
+/* ---- withheld.c: what another guest does not give back ---- */
+/* A line comes, and goes with all its circuits and pages */
+void sb_withheld_begin(struct sb_guest_line *line);
+void sb_withheld_end(struct sb_guest_line *line);
+/* The peer is to give the circuit back; it has. line->lock held */
+void sb_withheld_add(struct sb_circuit *c);
+void sb_withheld_drop(struct sb_circuit *c);
+/* So many of the line's own pages are left, and no circuit */
+void sb_withheld_line(struct sb_guest_line *line, unsigned int pages);
+/* Does that guest get nothing more? */
+bool sb_withheld_too_much(u8 kind, domid_t domain);
 
 /* ---- channel.c ---- */
 /* @look may be NULL. The bells are the caller's to set */
@@ -347,6 +359,10 @@ struct sb_guest_line *sb_line_create(u16 number, u8 kind, domid_t domain);
 void sb_line_put(struct sb_guest_line *line);
 /* The peer is gone: every circuit ends, the memory goes when the last does */
 void sb_line_lose(struct sb_guest_line *line);
+/* End the grant of a page and free it; false while the peer maps it */
+bool sb_line_unshare(void *page, grant_ref_t gref);
+/* How long to wait before what a peer maps is tried again, jiffies */
+unsigned long sb_line_patience(struct sb_guest_line *line);
 
 /* ---- orders.c: what the operator wants; lines by number and kind ---- */
 void sb_orders_handle(const struct sb_message *m, domid_t operator);

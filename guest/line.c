@@ -13,7 +13,10 @@ static struct sb_guest_line *line_of(struct sb_channel *channel)
 	return container_of(channel, struct sb_guest_line, channel);
 }
 
-/* The peer attached itself for the first time, or another process did */
+/*
+ * The peer attached itself for the first time, or another process did: in Dom0,
+ * for in another guest there is no other. Each time all circuits are rung again.
+ */
 static bool look_at_peer(struct sb_channel *channel)
 {
 	struct sb_guest_line *line = line_of(channel);
@@ -21,7 +24,8 @@ static bool look_at_peer(struct sb_channel *channel)
 	u32 version = sb_load(&line->header->peer_version);
 
 	if (version != SB_LINE_VERSION ||
-	    (line->attached && epoch == line->epoch))
+	    (line->attached &&
+	     (epoch == line->epoch || line->kind == SB_LINE_DIRECT)))
 		return false;
 	if (line->attached)
 		set_bit(0, &line->reattached);
@@ -74,10 +78,29 @@ static void *shared_page(struct sb_guest_line *line, grant_ref_t *gref)
 	return page;
 }
 
-static void unshare_page(void *page, grant_ref_t gref)
+bool sb_line_unshare(void *page, grant_ref_t gref)
 {
-	if (page)
-		gnttab_end_foreign_access(gref, virt_to_page(page));
+	if (!gnttab_try_end_foreign_access(gref))
+		return false;
+	free_page((unsigned long)page);
+	return true;
+}
+
+/* Returns 1 when the peer still maps the page, which then stays */
+static unsigned int unshare_page(void **page, grant_ref_t gref)
+{
+	if (*page && !sb_line_unshare(*page, gref))
+		return 1;
+	*page = NULL;
+	return 0;
+}
+
+unsigned long sb_line_patience(struct sb_guest_line *line)
+{
+	line->patience =
+		clamp_t(unsigned long, 2 * line->patience,
+			msecs_to_jiffies(SB_PATIENCE_MS), SB_SWEEP_S * HZ);
+	return line->patience;
 }
 
 static int alloc_shared(struct sb_guest_line *line)
@@ -97,21 +120,29 @@ static int alloc_shared(struct sb_guest_line *line)
 	return 0;
 }
 
+/* Pages that the peer still maps are tried again for as long as it takes */
 static void free_line(struct work_struct *work)
 {
 	struct sb_guest_line *line =
-		container_of(work, struct sb_guest_line, free);
+		container_of(to_delayed_work(work), struct sb_guest_line, free);
+	void **page[] = { (void **)&line->header, (void **)&line->doorbells,
+			  (void **)&line->directory };
+	unsigned int i, left;
 
-	sb_pool_end(line);
 	cancel_delayed_work_sync(&line->sweep);
 	cancel_work_sync(&line->work);
 	/* rings and slots are read under RCU */
 	synchronize_rcu();
-	if (line->table)
-		sb_table_free(line);
-	unshare_page(line->directory, line->gref[2]);
-	unshare_page(line->doorbells, line->gref[1]);
-	unshare_page(line->header, line->gref[0]);
+	left = line->table ? sb_table_free(line) : 0;
+	for (i = 0; i < ARRAY_SIZE(page); i++)
+		left += unshare_page(page[i], line->gref[i]);
+	sb_withheld_line(line, left);
+	if (left) {
+		queue_delayed_work(sb_workqueue, &line->free,
+				   sb_line_patience(line));
+		return;
+	}
+	sb_withheld_end(line);
 	kfree(line);
 }
 
@@ -132,7 +163,7 @@ static struct sb_guest_line *alloc_line(u16 number, u8 kind, domid_t domain)
 	INIT_LIST_HEAD(&line->closing);
 	INIT_LIST_HEAD(&line->ending);
 	INIT_WORK(&line->work, sb_pool_work);
-	INIT_WORK(&line->free, free_line);
+	INIT_DELAYED_WORK(&line->free, free_line);
 	INIT_DELAYED_WORK(&line->sweep, sb_pool_sweep);
 	sb_channel_init(&line->channel, answer, look_at_peer);
 	return line;
@@ -141,9 +172,12 @@ static struct sb_guest_line *alloc_line(u16 number, u8 kind, domid_t domain)
 /* Returns a line for the operator to introduce, or ERR_PTR */
 struct sb_guest_line *sb_line_create(u16 number, u8 kind, domid_t domain)
 {
-	struct sb_guest_line *line = alloc_line(number, kind, domain);
+	struct sb_guest_line *line;
 	int error;
 
+	if (sb_withheld_too_much(kind, domain))
+		return ERR_PTR(-ENOBUFS);
+	line = alloc_line(number, kind, domain);
 	if (!line)
 		return ERR_PTR(-ENOMEM);
 	error = alloc_shared(line);
@@ -156,7 +190,7 @@ struct sb_guest_line *sb_line_create(u16 number, u8 kind, domid_t domain)
 		return ERR_PTR(error);
 	}
 	sb_store(&line->header->magic, SB_LINE_MAGIC);
-	sb_pool_begin(line);
+	sb_withheld_begin(line);
 	queue_delayed_work(sb_workqueue, &line->sweep, SB_SWEEP_S * HZ);
 	return line;
 }
@@ -166,7 +200,7 @@ static void release(struct kref *ref)
 	struct sb_guest_line *line =
 		container_of(ref, struct sb_guest_line, ref);
 
-	queue_work(sb_workqueue, &line->free);
+	queue_delayed_work(sb_workqueue, &line->free, 0);
 }
 
 void sb_line_put(struct sb_guest_line *line)

@@ -14,6 +14,7 @@
 #include "switchboard.h"
 
 struct workqueue_struct *sb_workqueue;
+struct workqueue_struct *sb_foreign_queue;
 struct sb_counters sb_counters;
 
 static int __init init_parts(void)
@@ -41,17 +42,36 @@ exit_netdev:
 	return error;
 }
 
+static void exit_queues(void)
+{
+	if (sb_foreign_queue)
+		destroy_workqueue(sb_foreign_queue);
+	if (sb_workqueue)
+		destroy_workqueue(sb_workqueue);
+}
+
+static int __init init_queues(void)
+{
+	sb_workqueue =
+		alloc_workqueue("switchboard", WQ_MEM_RECLAIM | WQ_HIGHPRI, 0);
+	sb_foreign_queue =
+		alloc_workqueue("switchboard-foreign", WQ_MEM_RECLAIM, 0);
+	if (sb_workqueue && sb_foreign_queue)
+		return 0;
+	exit_queues();
+	return -ENOMEM;
+}
+
 static int __init sb_module_init(void)
 {
 	int error;
 
-	sb_workqueue =
-		alloc_workqueue("switchboard", WQ_MEM_RECLAIM | WQ_HIGHPRI, 0);
-	if (!sb_workqueue)
-		return -ENOMEM;
+	error = init_queues();
+	if (error)
+		return error;
 	error = init_parts();
 	if (error) {
-		destroy_workqueue(sb_workqueue);
+		exit_queues();
 		return error;
 	}
 	/* the families are ours now, for good: without Dom0 too */

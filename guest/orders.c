@@ -147,8 +147,11 @@ static void take_line_wanted(const struct sb_message *m, domid_t operator)
 	if (!line) {
 		line = sb_line_create(m->line, m->kind, m->domain);
 		if (IS_ERR(line)) {
-			pr_warn("line %u cannot be made: %ld\n", m->line,
-				PTR_ERR(line));
+			pr_warn_ratelimited("line %u cannot be made: %ld\n",
+					    m->line, PTR_ERR(line));
+			/* who waits for it goes through the proxy */
+			if (m->kind == SB_LINE_DIRECT)
+				sb_trunk_say(SB_MESSAGE_LINE_GONE, m->line);
 			return;
 		}
 		publish(m->line, line);

@@ -18,65 +18,12 @@
 
 #include "switchboard.h"
 
-/* Lines to other guests */
-static LIST_HEAD(others);
-static DEFINE_SPINLOCK(others_lock);
-
-void sb_pool_begin(struct sb_guest_line *line)
-{
-	if (line->kind != SB_LINE_DIRECT)
-		return;
-	spin_lock_bh(&others_lock);
-	list_add(&line->others, &others);
-	spin_unlock_bh(&others_lock);
-}
-
-void sb_pool_end(struct sb_guest_line *line)
-{
-	spin_lock_bh(&others_lock);
-	list_del_init(&line->others);
-	spin_unlock_bh(&others_lock);
-}
-
-/* line->lock held: the peer is to give the pages back */
-static void withhold(struct sb_circuit *c)
-{
-	if (!c->withheld)
-		c->line->withheld += c->pages;
-	c->withheld = true;
-}
-
-/* line->lock held: it has */
-static void give_back(struct sb_circuit *c)
-{
-	if (c->withheld)
-		c->line->withheld -= c->pages;
-	c->withheld = false;
-}
-
-/* A guest's lines that are lost count as well: it may be the one that lies */
-static bool withholds_too_much(const struct sb_guest_line *line)
-{
-	const struct sb_guest_line *other;
-	unsigned long pages = 0;
-
-	if (line->kind != SB_LINE_DIRECT)
-		return false;
-	spin_lock_bh(&others_lock);
-	list_for_each_entry(other, &others, others)
-		if (other->domain == line->domain)
-			pages += READ_ONCE(other->withheld);
-	spin_unlock_bh(&others_lock);
-	return pages > max_t(unsigned long, SB_WITHHELD_MIN,
-			     totalram_pages() / SB_WITHHELD_SHARE);
-}
-
 /* line->lock held: the entry begins a new life, zeroed and offered to nobody */
 static void make_ready(struct sb_circuit *c)
 {
 	struct sb_guest_line *line = c->line;
 
-	give_back(c);
+	sb_withheld_drop(c);
 	c->state = SB_CIRCUIT_READY;
 	if (c->list) {
 		list_add(&c->node, &line->large);
@@ -132,8 +79,9 @@ static struct sb_circuit *place(struct sb_guest_line *line,
 
 	if (!c)
 		return ERR_PTR(-ENOBUFS);
-	error = withholds_too_much(line) ? -ENOBUFS
-					 : sb_circuit_grant(c, line->domain);
+	error = sb_withheld_too_much(line->kind, line->domain)
+			? -ENOBUFS
+			: sb_circuit_grant(c, line->domain);
 	if (!error) {
 		/* so that nobody takes it for the pool's */
 		c->state = SB_CIRCUIT_BUSY;
@@ -251,7 +199,7 @@ struct sb_circuit *sb_pool_take_bare(struct sb_guest_line *line)
 /* line->lock held */
 static void move_to_end(struct sb_circuit *c)
 {
-	withhold(c);
+	sb_withheld_add(c);
 	c->state = SB_CIRCUIT_ENDING;
 	list_move_tail(&c->node, &c->line->ending);
 	queue_work(sb_workqueue, &c->line->work);
@@ -268,7 +216,7 @@ static void revoke(struct sb_circuit *c)
 	if (lost) {
 		move_to_end(c);
 	} else {
-		withhold(c);
+		sb_withheld_add(c);
 		c->state = SB_CIRCUIT_REVOKED;
 		sb_store_full(&c->entry->owner,
 			      sb_word(c->generation, SB_OWNER_REVOKED));
@@ -349,7 +297,7 @@ void sb_pool_close(struct sb_circuit *c)
 	if (line->lost || c->lost) {
 		move_to_end(c);
 	} else {
-		withhold(c);
+		sb_withheld_add(c);
 		c->state = SB_CIRCUIT_CLOSING;
 		list_move_tail(&c->node, &line->closing);
 	}
@@ -380,7 +328,7 @@ static void end(struct sb_circuit *c)
 	if (c->quarantined)
 		atomic64_sub(c->pages, &sb_counters.pages_quarantined);
 	spin_lock_bh(&c->line->lock);
-	give_back(c);
+	sb_withheld_drop(c);
 	spin_unlock_bh(&c->line->lock);
 	/* a large one that a program kept is replaced, see refill() */
 	if (c->list)
@@ -478,12 +426,9 @@ static void ring_again(struct sb_circuit *c)
  */
 static void try_again_soon(struct sb_guest_line *line)
 {
-	if (list_empty(&line->ending))
-		return;
-	line->patience =
-		clamp_t(unsigned long, 2 * line->patience,
-			msecs_to_jiffies(SB_PATIENCE_MS), SB_SWEEP_S * HZ);
-	mod_delayed_work(sb_workqueue, &line->sweep, line->patience);
+	if (!list_empty(&line->ending))
+		mod_delayed_work(sb_workqueue, &line->sweep,
+				 sb_line_patience(line));
 }
 
 void sb_pool_work(struct work_struct *work)

@@ -123,6 +123,7 @@ static void show_counters(struct seq_file *file)
 		{ "datagrams_dropped", &sb_counters.datagrams_dropped },
 		{ "lies", &sb_counters.lies },
 		{ "pages_quarantined", &sb_counters.pages_quarantined },
+		{ "pages_withheld", &sb_counters.pages_withheld },
 		{ "events_sent", &sb_counters.events_sent },
 		{ "events_received", &sb_counters.events_received },
 		{ "dozes", &sb_counters.dozes },

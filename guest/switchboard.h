@@ -123,6 +123,8 @@ static inline struct sb_sock *sb_sk(const struct sock *sk)
  * @circuits_ready:    of those, in a pool
  * @lies:              circuits ended because the peer's word or index lied
  * @pages_quarantined: pages that a peer may still map
+ * @pages_withheld:    pages that other guests are to give back: the quarantined
+ *                     ones, and those of circuits that wait for an answer
  * @events_sent:       event-channel notifications sent
  * @events_received:   event-channel interrupts
  * @dozes:             waits in the hypervisor, see doze.c
@@ -148,6 +150,7 @@ struct sb_counters {
 	atomic64_t circuits_ready;
 	atomic64_t lies;
 	atomic64_t pages_quarantined;
+	atomic64_t pages_withheld;
 	atomic64_t events_sent;
 	atomic64_t events_received;
 	atomic64_t dozes;

@@ -35,11 +35,13 @@ free_page:
 	return NULL;
 }
 
-/* The page of a table that a peer still maps goes when it lets go of it */
-static void page_destroy(struct sb_table_page *p)
+/* False: the peer still maps it */
+static bool page_destroy(struct sb_table_page *p)
 {
-	gnttab_end_foreign_access(p->gref, virt_to_page(p->table));
+	if (!sb_line_unshare(p->table, p->gref))
+		return false;
 	kfree(p);
+	return true;
 }
 
 /* One more table page; another process may have been faster */
@@ -62,6 +64,7 @@ static int grow(struct sb_guest_line *line, u32 tables)
 		p = NULL;
 	}
 	spin_unlock_bh(&line->lock);
+	/* it was shown to nobody */
 	if (p)
 		page_destroy(p);
 	return 0;
@@ -74,13 +77,23 @@ int sb_table_init(struct sb_guest_line *line)
 	return line->table ? grow(line, 0) : -ENOMEM;
 }
 
-void sb_table_free(struct sb_guest_line *line)
+unsigned int sb_table_free(struct sb_guest_line *line)
 {
+	unsigned int left = 0;
 	u32 i;
 
-	for (i = 0; i < line->tables; i++)
-		page_destroy(line->table[i]);
+	for (i = 0; i < line->tables; i++) {
+		if (line->table[i] && !page_destroy(line->table[i]))
+			left++;
+		else
+			line->table[i] = NULL;
+	}
+	if (left)
+		return left;
 	kvfree(line->table);
+	line->table = NULL;
+	line->tables = 0;
+	return 0;
 }
 
 static bool slot_take(struct sb_guest_line *line, struct sb_circuit *c, u32 n)
