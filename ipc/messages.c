@@ -196,6 +196,12 @@ static const struct ipc_rows guest_addresses = {
 	.max = IPC_GUEST_ADDRESSES_MAX,
 };
 
+static const struct ipc_rows guest_directs = {
+	.count_at = offsetof(struct ipc_guest_row, directs),
+	.row_bytes = IPC_NAME_BYTES,
+	.max = IPC_GUEST_DIRECT_MAX,
+};
+
 static const struct ipc_field guest_row_fields[] = {
 	INTEGER("domain", struct ipc_guest_row, domain, IPC_U32, 0,
 		IPC_DOMAIN_MAX),
@@ -205,6 +211,7 @@ static const struct ipc_field guest_row_fields[] = {
 	STRING("proxy", struct ipc_guest_row, proxy, IPC_NAME, 0),
 	LIST("addresses", struct ipc_guest_row, address, IPC_TEXTS,
 	     &guest_addresses),
+	LIST("direct", struct ipc_guest_row, direct, IPC_TEXTS, &guest_directs),
 	INTEGER("circuits", struct ipc_guest_row, circuits, IPC_U32, 0,
 		UINT32_MAX),
 	INTEGER("listeners", struct ipc_guest_row, listeners, IPC_U32, 0,
@@ -328,7 +335,7 @@ const struct ipc_definition ipc_table[IPC_TYPES] = {
 				     128, survey_fields),
 	[IPC_ANSWER_STATUS] =
 		DEFINE("answer", "status", SERVICES, IPC_MONITOR | IPC_TOOL,
-		       192 * 1024, status_fields),
+		       228 * 1024, status_fields),
 	[IPC_EVENT] = DEFINE("event", NULL, SERVICES, IPC_MONITOR | IPC_TOOL,
 			     1024, event_fields),
 	[IPC_REQUEST_STATUS] = REQUEST("status", 128, survey_fields),

@@ -36,6 +36,7 @@
 #define IPC_CIRCUIT_ROWS_MAX 128u
 #define IPC_COUNTERS_MAX 64u
 #define IPC_GUEST_ADDRESSES_MAX 8u
+#define IPC_GUEST_DIRECT_MAX 8u
 
 /* Calls a second, and at once, that a line may be allowed */
 #define IPC_CALLS_MAX 1000000u
@@ -282,6 +283,9 @@ struct ipc_survey {
  * @state:     a word: "absent", "offered", "connected", ...
  * @proxy:     instance that serves it; empty when unknown
  * @addresses: how many of @address are valid
+ * @directs:   how many of @direct are valid
+ * @direct:    guests to which it has a direct line now: what it calls there goes
+ *             past Dom0
  * @circuits:  connections now
  * @listeners: listeners now
  * @requests:  requests so far
@@ -296,6 +300,8 @@ struct ipc_guest_row {
 	char proxy[IPC_NAME_BYTES];
 	uint32_t addresses;
 	char address[IPC_GUEST_ADDRESSES_MAX][IPC_ADDRESS_TEXT_BYTES];
+	uint32_t directs;
+	char direct[IPC_GUEST_DIRECT_MAX][IPC_NAME_BYTES];
 	uint32_t circuits;
 	uint32_t listeners;
 	uint64_t requests;

@@ -89,6 +89,8 @@ static void print_guest(const struct ipc_guest_row *g)
 	       (unsigned long)g->lies);
 	for (i = 0; i < g->addresses; i++)
 		printf(" %s", g->address[i]);
+	for (i = 0; i < g->directs; i++)
+		printf(" >%s", g->direct[i]);
 	putchar('\n');
 }
 
@@ -99,7 +101,7 @@ static int show_guests(struct ipc_socket *s)
 
 	printf("%-20s %6s  %-10s %-8s %6s %6s %10s %8s %6s  %s\n", "GUEST",
 	       "DOMAIN", "STATE", "PROXY", "CIRC", "LISTEN", "REQUESTS",
-	       "REFUSED", "LIES", "ADDRESSES");
+	       "REFUSED", "LIES", "ADDRESSES >DIRECT TO");
 	do {
 		err = ask_status(s, shown, UINT32_MAX);
 		if (err)

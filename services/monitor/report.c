@@ -240,6 +240,10 @@ static void put_guest(struct writer *w, const struct book *b,
 	for (i = 0; i < g->addresses; i++)
 		writer_text(w, NULL, g->address[i]);
 	writer_end(w, ']');
+	writer_begin(w, "direct", '[');
+	for (i = 0; i < g->directs; i++)
+		writer_text(w, NULL, g->direct[i]);
+	writer_end(w, ']');
 	put_rates(w, b, g);
 	put_views(w, b, g);
 	writer_end(w, '}');

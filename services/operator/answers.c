@@ -56,6 +56,21 @@ static void add_line(const struct line *l, struct ipc_guest_row *row)
 	row->refused += l->counts.refused;
 }
 
+/* Whom a guest calls without Dom0; how many circuits only the two know */
+static void fill_direct(const struct operator_service *o, const struct guest *g,
+			struct ipc_guest_row *row)
+{
+	const struct introduction *i;
+
+	for (i = o->introductions; i; i = i->next) {
+		if (i->caller != g || i->state != INTRODUCTION_UP ||
+		    !i->callee || row->directs == IPC_GUEST_DIRECT_MAX)
+			continue;
+		memcpy(row->direct[row->directs++], i->callee->name,
+		       sizeof(row->direct[0]));
+	}
+}
+
 static void fill_guest(const struct operator_service *o,
 		       const struct config_guest *c, struct ipc_guest_row *row)
 {
@@ -80,6 +95,7 @@ static void fill_guest(const struct operator_service *o,
 	row->lies = g->lies;
 	for (i = 0; i < OPERATOR_LINES; i++)
 		add_line(&g->line[i], row);
+	fill_direct(o, g, row);
 }
 
 static void fill_guests(const struct operator_service *o, uint32_t from,

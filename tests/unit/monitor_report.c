@@ -34,6 +34,8 @@ static void add_guest(const char *state, uint32_t circuits)
 	snprintf(g->state, sizeof(g->state), "%s", state);
 	snprintf(g->address[0], sizeof(g->address[0]), "%s", "192.0.2.1");
 	g->addresses = 1;
+	snprintf(g->direct[0], sizeof(g->direct[0]), "%s", "neighbour");
+	g->directs = 1;
 	g->circuits = circuits;
 	answer.guests_all++;
 }
@@ -164,6 +166,8 @@ START_TEST(a_guest_is_one_row_whoever_tells_of_it)
 	ck_assert_int_eq(number_at(guest, "sent_rate"), 2000);
 	ck_assert_int_eq(number_at(row_of(guest, "seen_by", 0), "circuits"), 3);
 	ck_assert_int_eq(number_at(row_of(guest, "seen_by", 1), "circuits"), 2);
+	ck_assert_str_eq(json_string_value(row_of(guest, "direct", 0)), "neighb"
+									"our");
 	json_decref(o);
 }
 END_TEST

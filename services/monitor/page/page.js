@@ -157,6 +157,7 @@ function showGuests(status) {
 		cell(g.state, "fix", pillOf(g.state)),
 		cell(g.addresses.join(", ") || "–", "mono"),
 		cell(g.proxy || "–", "fix"),
+		cell(g.direct.join(", ") || "–"),
 		number(countText(held(g, "circuits"))),
 		number(countText(most(g, "listeners"))),
 		number(rateText(g.sent_rate)),
