@@ -68,6 +68,7 @@ struct sb_datagram_group {
  * @open:       the proxy has answered OPEN
  * @fresh:      the circuit is not offered yet: records first
  * @binding:    bind() waits for the answer, and tells it
+ * @answer_awaited: how many wait for OPEN; nobody else is woken by it
  * @unpublished: the proxy does not have the port that was bound
  * @stay_small: there is no larger circuit for this socket
  * @reattach:   the circuit ended: the work item is to get another one
@@ -102,6 +103,7 @@ struct sb_datagram_sock {
 	bool from_queue;
 	bool corked;
 	int answer;
+	u32 answer_awaited;
 	u32 room;
 	struct sb_circuit *old;
 	struct sb_writer old_tx;

@@ -137,7 +137,9 @@ static void opened(struct sb_datagram_sock *ds)
 	if (!test_bit(SB_SOCK_PORT_TOLD, &sb->flags) &&
 	    sb_address_copy(&local, &sb->circuit->entry->local))
 		sb_port_move(sb, local.port);
-	sb->sk.sk_state_change(&sb->sk);
+	/* the datagrams that a receiver waits for are told by themselves */
+	if (ds->answer_awaited)
+		sb->sk.sk_state_change(&sb->sk);
 }
 
 /* @error: 0 when nobody needs to be told */
@@ -385,7 +387,7 @@ int sb_datagram_grow(struct sb_datagram_sock *ds)
 	return 0;
 }
 
-/* ---- the work item: circuits that nobody asked for just now ---- */
+/* ---- the work item: what nobody asked for just now ---- */
 
 /* Others know this socket, and the proxy does not */
 static void attach_again(struct sb_datagram_sock *ds)
@@ -413,8 +415,9 @@ void sb_datagram_work(struct work_struct *work)
 	if (!sb->circuit &&
 	    (sb_datagram_wants_port(ds) || sb_datagram_joined_outside(ds)))
 		attach_again(ds);
-	else if (sb->circuit && wants_more(ds) && !sb_datagram_grow(ds))
-		sb_datagram_flush(ds);
+	else if (sb->circuit && wants_more(ds))
+		sb_datagram_grow(ds);
+	sb_datagram_flush(ds);
 out:
 	release_sock(sk);
 	sock_put(sk);

@@ -30,9 +30,14 @@ void sb_datagram_written(struct sb_datagram_sock *ds, u32 room, bool more)
 		ds->sb.circuit->used[SB_OWNER] = w->size;
 	sb_writer_advance(w, room);
 	ds->room = 0;
-	/* of several datagrams only the last rings */
+	/*
+	 * Of several datagrams only the last rings; sendmmsg() may end before
+	 * that, and tells nobody
+	 */
 	if (!more)
 		sb_datagram_flush(ds);
+	else if (!delayed_work_pending(&ds->work))
+		sb_datagram_schedule(ds, 1);
 }
 
 /* Until there is room, or the circuit is another; 0 to look again */
@@ -61,20 +66,33 @@ static int wait_for_room(struct sb_datagram_sock *ds, u32 room, long *timeo)
 	return space >= room ? 0 : error;
 }
 
-/* The peer has not answered yet: nothing can be exchanged before it does */
+/*
+ * The peer has not answered yet: nothing can be exchanged before it does. Its
+ * answer to a client's socket may have no bell of its own
+ */
 static int wait_for_answer(struct sb_datagram_sock *ds, long *timeo)
 {
 	struct sb_sock *sb = &ds->sb;
 	struct wait_queue_entry wait;
 	int error = 0;
+	long slice;
 
 	sb_datagram_flush(ds);
+	ds->answer_awaited++;
 	sb_wait_begin(&sb->sk, &wait);
 	while (!error && sb->circuit && !ds->open) {
-		error = sb_wait_sleep(&sb->sk, &wait, timeo);
+		if (signal_pending(current)) {
+			error = sock_intr_errno(*timeo);
+			break;
+		}
+		slice = min_t(long, *timeo, msecs_to_jiffies(SB_ANSWER_MS));
+		*timeo -= slice;
+		error = sb_wait_sleep(&sb->sk, &wait, &slice);
+		*timeo += slice;
 		sb_datagram_look(ds);
 	}
 	sb_wait_end(&sb->sk, &wait);
+	ds->answer_awaited--;
 	return error;
 }
 
@@ -181,7 +199,9 @@ void sb_datagram_settle_port(struct sb_datagram_sock *ds)
 
 	if (!sb->bound.family)
 		return;
-	if (test_bit(SB_SOCK_AUTOPORT, &sb->flags) && sb->circuit &&
+	/* the others' is theirs: it means nothing to the proxy */
+	if (sb_datagram_wants_port(ds) &&
+	    test_bit(SB_SOCK_AUTOPORT, &sb->flags) && sb->circuit &&
 	    !test_bit(SB_SOCK_PORT_TOLD, &sb->flags) && !ds->open)
 		wait_open(ds);
 	set_bit(SB_SOCK_PORT_TOLD, &sb->flags);

@@ -87,6 +87,8 @@
 #define SB_READY_S 10u
 /* connect() gives up when nobody answered: later than the proxy's kernel would */
 #define SB_CONNECT_S 180u
+/* How often a datagram socket that waits for the proxy looks for itself */
+#define SB_ANSWER_MS 10u
 /* How long TCP_INFO waits for the proxy's answer */
 #define SB_INFO_MS 200u
 

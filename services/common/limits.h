@@ -99,6 +99,7 @@
 #define LIMIT_QUOTED_BYTES 512u
 /* Places for datagrams that are to come are not laid out for less */
 #define LIMIT_EXPECTED_LEAST 192u
+#define LIMIT_PLACES_LEAST 2u
 /* What the kernel may keep for a socket, and for all sockets of a line */
 #define LIMIT_SOCKET_BUFFER_LEAST 16384u
 #define LIMIT_SOCKET_BUFFER_DEFAULT 212992u
@@ -113,11 +114,13 @@
 #define LIMIT_REST_BURST 4u
 #define LIMIT_REST_LOOKS 64u
 #define LIMIT_OUTLET_IDLE_MS 5000u
+/* Sockets of a line that are kept for the next one */
+#define LIMIT_LINE_SPARES 8u
 /* Received datagrams without room: of a socket, and bytes of a line */
 #define LIMIT_PENDING (LIMIT_RECORD_BATCH + 1u)
 #define LIMIT_PENDING_BYTES 2097152u
 /* How long one that is too large waits for a larger circuit */
-#define LIMIT_EXCHANGE_MS 500u
+#define LIMIT_EXCHANGE_MS 2000u
 /* How long answers are let in after their destination's verdict is withdrawn */
 #define LIMIT_WITHDRAWN_MS 2000u
 

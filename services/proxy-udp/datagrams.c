@@ -27,14 +27,17 @@ void datagrams_look_at(struct datagrams *d)
 	line_look_at(d->circuit.line, d->circuit.entry);
 }
 
-void datagrams_opened(struct datagrams *d)
+void datagrams_opened(struct datagrams *d, bool awaited)
 {
 	struct circuit *c = &d->circuit;
 
 	d->phase = DATAGRAMS_OPEN;
 	c->shared->local = d->outlet->local;
 	c->shared->remote = (struct sb_address){ 0 };
+	/* otherwise the bell goes with the first answer's */
+	c->left = !awaited;
 	circuit_publish(c, SB_PEER_OPEN);
+	c->left = false;
 	/* records may be in the ring already, without a bell of their own */
 	datagrams_look_at(d);
 }
@@ -45,6 +48,13 @@ void datagrams_restart(struct datagrams *d)
 	datagrams_look_at(d);
 }
 
+/* A port that others may know; those of the guest's loopback never are */
+static bool wants_place(const struct datagrams *d)
+{
+	return d->bound.port && d->protocol != UDP_PROTOCOL_ECHO &&
+	       !(address_class(&d->bound) & ADDRESS_LOOPBACK);
+}
+
 static void open_outlet(struct datagrams *d, const struct sb_address *place)
 {
 	int error = outlet_open(d, place);
@@ -52,14 +62,7 @@ static void open_outlet(struct datagrams *d, const struct sb_address *place)
 	if (error)
 		circuit_end(&d->circuit, -error, 0);
 	else
-		datagrams_opened(d);
-}
-
-/* A port that others may know; those of the guest's loopback never are */
-static bool wants_place(const struct datagrams *d)
-{
-	return d->bound.port && d->protocol != UDP_PROTOCOL_ECHO &&
-	       !(address_class(&d->bound) & ADDRESS_LOOPBACK);
+		datagrams_opened(d, wants_place(d));
 }
 
 /* The operator says where the guest's port appears, if anywhere */
@@ -125,6 +128,7 @@ static void run(struct datagrams *d, uint32_t owner)
 	struct outlet *o = d->outlet;
 	int64_t left;
 
+	d->circuit.left = closing;
 	if (!wake(d))
 		return;
 	options_apply(d);
@@ -269,6 +273,7 @@ static int line_begin(struct line *l)
 static void line_end(struct line *l)
 {
 	destination_end((struct udp_line *)(void *)l);
+	outlet_end((struct udp_line *)(void *)l);
 }
 
 static void withdrawn(struct line *l)
@@ -318,6 +323,7 @@ static const char *const count_name[] = {
 	NAME(SOCKETS, "sockets"),
 	NAME(RESTED, "rested"),
 	NAME(WOKEN, "woken"),
+	NAME(REUSED, "reused"),
 	NAME(BOUND, "bound"),
 	NAME(UNPUBLISHED, "unpublished"),
 	NAME(BIND_FAILED, "bind-failed"),

@@ -64,7 +64,7 @@ void exchange_forget(struct datagrams *d)
 	if (d->outlet) {
 		outlet_move(d, next);
 		udp_count(next, UDP_EXCHANGED, 1);
-		datagrams_opened(next);
+		datagrams_opened(next, true);
 	} else {
 		/* there is nothing to take: a socket of its own */
 		datagrams_restart(next);

@@ -32,6 +32,9 @@ static void socket_ready(struct loop_watch *watch, uint32_t events)
 {
 	struct outlet *o = loop_owner(watch, struct outlet, watch);
 
+	/* nobody's at the moment */
+	if (!o->at)
+		return;
 	/* an error is told before datagrams, and may hide them */
 	o->readable = o->readable || events & ~EPOLLOUT;
 	o->writable = o->writable || events & EPOLLOUT;
@@ -57,14 +60,13 @@ static void switch_on(int fd, int level, int name)
 	setsockopt(fd, level, name, &on, sizeof(on));
 }
 
-/* Errors name the destination that they are about, and losses are told */
+/* Errors name the destination that they are about */
 static void prepare(const struct outlet *o, int fd)
 {
 	if (o->family == SB_FAMILY_IPV6)
 		switch_on(fd, IPPROTO_IPV6, IPV6_RECVERR);
 	if (o->family == SB_FAMILY_IPV4 || o->dual)
 		switch_on(fd, IPPROTO_IP, IP_RECVERR);
-	switch_on(fd, SOL_SOCKET, SO_RXQ_OVFL);
 }
 
 /* What the kernel may keep for a guest is bounded, however many sockets */
@@ -146,6 +148,33 @@ static int bind_place(struct outlet *o, struct datagrams *d, int fd,
 	return 0;
 }
 
+static void close_socket(struct loop *loop, struct outlet *o)
+{
+	int fd = o->watch.fd;
+
+	if (fd < 0)
+		return;
+	loop_forget(loop, &o->watch);
+	close(fd);
+}
+
+static bool free_spares(struct udp_line *ul)
+{
+	bool any = ul->spares;
+	struct outlet *o;
+
+	while ((o = spare_any(ul))) {
+		close_socket(&ul->line.proxy->service.loop, o);
+		free(o);
+	}
+	return any;
+}
+
+void outlet_end(struct udp_line *ul)
+{
+	free_spares(ul);
+}
+
 static int make_socket(const struct outlet *o)
 {
 	bool ipv6 = o->family == SB_FAMILY_IPV6;
@@ -156,7 +185,8 @@ static int make_socket(const struct outlet *o)
 		protocol = ipv6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
 	fd = socket(ipv6 ? AF_INET6 : AF_INET, type, protocol);
 	if (fd < 0 && (errno == EMFILE || errno == ENFILE) &&
-	    rest_one(o->at->circuit.line->proxy))
+	    (free_spares(udp_line_of(o->at)) ||
+	     rest_one(o->at->circuit.line->proxy)))
 		fd = socket(ipv6 ? AF_INET6 : AF_INET, type, protocol);
 	return fd;
 }
@@ -212,18 +242,51 @@ static int start(struct outlet *o, struct datagrams *d, int fd,
 	return error;
 }
 
-int outlet_open(struct datagrams *d, const struct sb_address *place)
+void outlet_init(struct outlet *o)
 {
-	struct outlet *o = calloc(1, sizeof(*o));
-	int fd, error;
-
-	if (!o)
-		return -ENOMEM;
-	o->at = d;
-	o->protocol = d->protocol;
 	o->writable = true;
 	o->run_refused = UINT32_MAX;
+	o->places = LIMIT_PLACES_LEAST;
 	o->pending_end = &o->pending;
+}
+
+/* Return: was there a socket that the guest has used before? */
+static bool open_spare(struct datagrams *d)
+{
+	struct udp_line *ul = udp_line_of(d);
+	uint16_t family = d->bound.family ? d->bound.family : SB_FAMILY_IPV6;
+	struct sb_options options;
+	struct outlet *o;
+
+	if (d->protocol || !ul->spares)
+		return false;
+	circuit_copy_options(&d->circuit, &options);
+	o = spare_take(ul, family, options.set);
+	if (!o)
+		return false;
+	o->at = d;
+	d->outlet = o;
+	rest_make_room(ul);
+	bound_buffer(o, ul, o->watch.fd);
+	options_begin(d);
+	rest_begin(o);
+	udp_count(d, UDP_REUSED, 1);
+	return true;
+}
+
+int outlet_open(struct datagrams *d, const struct sb_address *place)
+{
+	struct outlet *o;
+	int fd, error;
+
+	if (!place && open_spare(d))
+		return 0;
+	o = calloc(1, sizeof(*o));
+	if (!o)
+		return -ENOMEM;
+	outlet_init(o);
+	o->at = d;
+	o->protocol = d->protocol;
 	o->watch.fd = -1;
 	d->outlet = o;
 	fd = open_family(o, d, place);
@@ -239,19 +302,12 @@ int outlet_open(struct datagrams *d, const struct sb_address *place)
 	return error;
 }
 
-static void close_socket(struct outlet *o)
+/* It does not count in its line any more */
+static void leave_line(struct outlet *o)
 {
-	struct udp_line *ul = udp_line_of(o->at);
-	int fd = o->watch.fd;
-
-	if (fd >= 0) {
-		loop_forget(&ul->line.proxy->service.loop, &o->watch);
-		close(fd);
-	}
 	rest_end(o);
 	pending_free(o);
-	ul->buffers -= o->buffer;
-	o->buffer = 0;
+	udp_line_of(o->at)->buffers -= o->buffer;
 }
 
 void outlet_rest(struct outlet *o)
@@ -259,7 +315,12 @@ void outlet_rest(struct outlet *o)
 	o->drops += o->pendings;
 	udp_count(o->at, UDP_DROP_NO_ROOM, o->pendings);
 	udp_count(o->at, UDP_RESTED, 1);
-	close_socket(o);
+	leave_line(o);
+	o->buffer = 0;
+	close_socket(&o->at->circuit.line->proxy->service.loop, o);
+	/* what waits in the ring until the socket takes more wakes it */
+	if (!o->writable)
+		datagrams_look_at(o->at);
 	o->open = false;
 	o->readable = false;
 	o->writable = true;
@@ -267,6 +328,7 @@ void outlet_rest(struct outlet *o)
 	o->out_watched = false;
 	o->retried = false;
 	o->kernel_drops = 0;
+	o->counts_drops = false;
 	/* the next one is to get all of them */
 	memset(&o->options, 0, sizeof(o->options));
 	o->at->circuit.paid = false;
@@ -291,11 +353,14 @@ void outlet_close(struct outlet *o)
 {
 	struct udp_line *ul = udp_line_of(o->at);
 
-	close_socket(o);
+	leave_line(o);
 	ul->published -= o->published + o->joined;
+	o->at->outlet = NULL;
+	if (spare_keep(ul, o))
+		return;
+	close_socket(&ul->line.proxy->service.loop, o);
 	known_fini(&o->callers);
 	free(o->route);
-	o->at->outlet = NULL;
 	free(o);
 }
 

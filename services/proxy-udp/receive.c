@@ -12,7 +12,7 @@
  * A guest that does not read fills its ring, then its socket's buffer; then
  * the kernel drops, which costs this process nothing, and counts.
  *
- * System calls: recvmmsg.
+ * System calls: recvmmsg, setsockopt.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -243,7 +243,7 @@ static unsigned int lay_out_all(const struct datagrams *d, uint32_t room)
 	const struct circuit *c = &d->circuit;
 	uint32_t slot = sb_datagram_room(d->outlet->expected);
 	uint32_t index = c->rx.produced, rest;
-	unsigned int n = least(room / slot, LIMIT_RECORD_BATCH);
+	unsigned int n = least(room / slot, d->outlet->places);
 
 	if (!n)
 		n = 1;
@@ -328,6 +328,26 @@ static void expect(struct outlet *o, uint32_t longest)
 		o->expected = LIMIT_EXPECTED_LEAST;
 }
 
+/* Places are laid out for as many as there may be, and one more shows the end */
+static void expect_more(struct outlet *o, bool all)
+{
+	if (all)
+		o->places = least(o->places * 4, LIMIT_RECORD_BATCH);
+	else
+		o->places -= (o->places - LIMIT_PLACES_LEAST) / 4;
+}
+
+/* The kernel says how many it dropped: of use where there is more than one */
+static void count_drops(struct outlet *o)
+{
+	const int on = 1;
+
+	if (o->counts_drops || !o->received)
+		return;
+	o->counts_drops = true;
+	setsockopt(o->watch.fd, SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof(on));
+}
+
 static void settle_all(struct datagrams *d, unsigned int count)
 {
 	struct settling s = { .count = count };
@@ -338,6 +358,7 @@ static void settle_all(struct datagrams *d, unsigned int count)
 	if (!s.records)
 		return;
 	rest_touch(d->outlet);
+	count_drops(d->outlet);
 	d->outlet->received += s.payload;
 	udp_count(d, UDP_RECEIVED, s.records);
 	udp_count(d, UDP_RECEIVED_BYTES, s.payload);
@@ -359,6 +380,7 @@ static void receive_some(struct datagrams *d, uint32_t room)
 		o->failed = true;
 	if (got > 0)
 		settle_all(d, (unsigned int)got);
+	expect_more(o, got == (int)wanted);
 	/* fewer than there were places for: the socket is empty */
 	if (got < (int)wanted && !(got < 0 && errno != EAGAIN))
 		o->readable = false;

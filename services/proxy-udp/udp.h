@@ -2,7 +2,7 @@
 /*
  * udp.h - switchboard-proxy-udp: datagram circuits and their sockets
  *
- *	proxy-common --- datagrams.c --- outlet.c, options.c, rest.c
+ *	proxy-common --- datagrams.c --- outlet.c, options.c, rest.c, spare.c
  *	                     |---------- send.c --- destination.c --- operator
  *	                     |              |------ runs.c, group.c
  *	                     |---------- receive.c --- pending.c
@@ -45,6 +45,7 @@ enum udp_count {
 	UDP_SOCKETS, /* opened */
 	UDP_RESTED, /* of them, closed while their guest's socket is open */
 	UDP_WOKEN, /* of these, opened again */
+	UDP_REUSED, /* used by another of the guest's */
 	UDP_BOUND, /* of them, at a published place */
 	UDP_UNPUBLISHED, /* bound by guests, but not to be published */
 	UDP_BIND_FAILED, /* published places that could not be bound */
@@ -84,6 +85,8 @@ struct pending;
  * @outlets:   sockets that do not rest
  * @oldest:    of them, the one that was not used for longest
  * @newest:    the one that was used last
+ * @spare:     sockets that are nobody's, linked by outlet.newer
+ * @spares:    how many
  */
 struct udp_line {
 	struct line line;
@@ -97,6 +100,8 @@ struct udp_line {
 	uint32_t outlets;
 	struct outlet *oldest;
 	struct outlet *newest;
+	struct outlet *spare;
+	uint32_t spares;
 };
 
 enum datagrams_phase {
@@ -121,7 +126,7 @@ struct route {
 /**
  * struct outlet - a socket of Dom0's
  * @watch:     in the loop
- * @at:        the circuit that it serves
+ * @at:        the circuit that it serves, NULL: it is spare
  * @protocol:  0, or UDP_PROTOCOL_ECHO
  * @family:    of the socket
  * @dual:      an IPv6 socket that does IPv4 too
@@ -148,8 +153,10 @@ struct route {
  * @pendings:  how many
  * @stuck:     the first of them needs larger areas
  * @expected:  payload of the next datagrams, as of the last ones
+ * @places:    how many the next call may take
  * @buffer:    of the socket, bytes
- * @kernel_drops: as the kernel last told
+ * @counts_drops: the kernel tells how many it dropped
+ * @kernel_drops: as it last did
  * @drops:     all that this socket has lost
  * @sent:      bytes to the network
  * @received:  bytes from the network
@@ -186,7 +193,9 @@ struct outlet {
 	uint32_t pendings;
 	bool stuck;
 	uint32_t expected;
+	uint32_t places;
 	uint32_t buffer;
+	bool counts_drops;
 	uint32_t kernel_drops;
 	uint32_t drops;
 	uint64_t sent;
@@ -238,8 +247,8 @@ static inline void udp_count(const struct datagrams *d, enum udp_count count,
 
 /* --- datagrams.c --- */
 
-/* The circuit has its outlet: OPEN */
-void datagrams_opened(struct datagrams *d);
+/* The circuit has its outlet: OPEN. Does the guest wait for that? */
+void datagrams_opened(struct datagrams *d, bool awaited);
 /* It does not get the outlet that it waited for: begin anew */
 void datagrams_restart(struct datagrams *d);
 /* Look at it in its line's next turn */
@@ -255,6 +264,10 @@ void datagrams_look_at(struct datagrams *d);
  */
 int outlet_open(struct datagrams *d, const struct sb_address *place);
 void outlet_close(struct outlet *o);
+/* The line goes */
+void outlet_end(struct udp_line *ul);
+/* Fields that do not begin as zero */
+void outlet_init(struct outlet *o);
 /* Its socket is closed, what belongs to it stays */
 void outlet_rest(struct outlet *o);
 /* It gets another socket. Return: 0 or -errno: it still rests */
@@ -289,6 +302,15 @@ void rest_end(struct outlet *o);
 void rest_make_room(struct udp_line *ul);
 /* There are no descriptors. Return: is there one now? */
 bool rest_one(struct proxy *p);
+
+/* --- spare.c --- */
+
+/* Keep what its circuit is done with. Return: was it kept? */
+bool spare_keep(struct udp_line *ul, struct outlet *o);
+/* One for a circuit that sets these options, or NULL */
+struct outlet *spare_take(struct udp_line *ul, uint16_t family, uint32_t set);
+/* One of them, or NULL */
+struct outlet *spare_any(struct udp_line *ul);
 
 /* --- options.c --- */
 

@@ -16,7 +16,7 @@ guest_line_WITH := $(addprefix tests/fuzz/,guest_line.c guest_memory.c quiet.c) 
 line_WITH := $(addprefix services/proxy-tcp/,stream.c call.c connect.c \
 	listen.c listeners.c transfer.c options.c) $(guest_line_WITH)
 datagram_WITH := $(addprefix services/proxy-udp/,datagrams.c outlet.c \
-	options.c destination.c known.c send.c runs.c rest.c group.c receive.c \
+	options.c destination.c known.c send.c runs.c rest.c spare.c group.c receive.c \
 	pending.c error.c exchange.c) $(guest_line_WITH)
 request_WITH := tests/fuzz/quiet.c $(addprefix services/operator/,requests.c \
 	introductions.c introduction_book.c policy.c published.c book.c config.c config_guest.c config_place.c \

@@ -210,6 +210,71 @@ START_TEST(a_greedy_guest_rests_its_own)
 }
 END_TEST
 
+/* One question from a new socket with this TTL, 0: none. What came with it */
+static int ttl_of_question(struct guest_circuit *c, uint8_t ttl,
+			   struct sb_address *from)
+{
+	struct sockaddr_storage sa;
+	char control[128], byte;
+	struct iovec piece = { &byte, 1 };
+	struct msghdr m = { .msg_name = &sa,
+			    .msg_namelen = sizeof(sa),
+			    .msg_iov = &piece,
+			    .msg_iovlen = 1,
+			    .msg_control = control,
+			    .msg_controllen = sizeof(control) };
+	struct cmsghdr *k;
+
+	c->shared->options.set = ttl ? SB_OPTION_TTL : 0;
+	c->shared->options.ttl = ttl;
+	ck_assert_int_eq(guest_datagram_send(c, &to, "q", 1), 0);
+	open_again(c);
+	ck_assert(!stage_udp_quiet(far, STAGE_TIMEOUT_MS));
+	ck_assert_int_eq(recvmsg(far, &m, 0), 1);
+	address_from_sockaddr(from, (struct sockaddr *)&sa);
+	k = CMSG_FIRSTHDR(&m);
+	ck_assert(k && k->cmsg_type == IP_TTL);
+	return *CMSG_DATA(k);
+}
+
+static void close_again(struct guest_circuit *c)
+{
+	guest_circuit_close(c);
+	ck_assert_int_eq(
+		guest_circuit_wait(c, SB_PEER_CLOSED, STAGE_TIMEOUT_MS), 0);
+	ck_assert_int_eq(guest_circuit_recycle(c), 0);
+}
+
+/* What one socket had nobody else gets: neither options nor datagrams */
+START_TEST(a_spare_socket_is_as_a_new_one)
+{
+	struct sb_address from, other;
+	struct sb_datagram h;
+	unsigned int before;
+	int on = 1;
+
+	prepare(line, circuit, 2);
+	setsockopt(far, IPPROTO_IP, IP_RECVTTL, &on, sizeof(on));
+	before = stage_descriptors(stage.proxy);
+	ck_assert_int_eq(ttl_of_question(circuit[0], 0, &from), 64);
+	/* a question later it is another's, so no descriptor is new */
+	ck_assert_uint_le(stage_descriptors(stage.proxy), before);
+	close_again(circuit[0]);
+	stage_udp_give(far, &from, "late", 4);
+	ck_assert_int_eq(ttl_of_question(circuit[1], 0, &other), 64);
+	stage_udp_give(far, &other, "a", 1);
+	ck_assert_int_eq(guest_datagram_wait(circuit[1], &h, NULL, 0,
+					     STAGE_TIMEOUT_MS),
+			 1);
+	close_again(circuit[1]);
+	/* one with an option serves only those that have it, too */
+	ck_assert_int_eq(ttl_of_question(circuit[0], 33, &from), 33);
+	close_again(circuit[0]);
+	ck_assert_int_eq(ttl_of_question(circuit[0], 0, &from), 64);
+	ck_assert_int_eq(ttl_of_question(circuit[1], 44, &from), 44);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("udp_rest");
@@ -221,6 +286,7 @@ int main(void)
 	tcase_add_test(tcase, a_published_port_does_not_rest);
 	tcase_add_test(tcase, options_outlive_a_rest);
 	tcase_add_test(tcase, a_greedy_guest_rests_its_own);
+	tcase_add_test(tcase, a_spare_socket_is_as_a_new_one);
 	suite_add_tcase(suite, tcase);
 	return unit_run(suite);
 }
