@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * udp_data.c - proxy-udp: datagrams both ways, whole, in order, told truly
+ *
+ * CASES 10, short flows; 19, options of a socket that is open; 33, lengths.
  */
 #include <errno.h>
 #include <netinet/in.h>

@@ -118,6 +118,32 @@ static bool is_answered_late(struct guest_circuit *c, int fd,
 	return guest_datagram_wait(c, &h, &byte, 1, LIMIT_WITHDRAWN_MS) == 1;
 }
 
+/* CASES 18: what is not answered holds up its own socket and no other */
+START_TEST(an_open_question_holds_up_one_socket)
+{
+	struct guest_circuit *first = stage_udp_open(line, 2);
+	struct guest_circuit *second = stage_udp_open(line, 2);
+	struct sb_address slow, quick;
+	int fd_slow = stage_udp_socket(SB_FAMILY_IPV4, &slow);
+	int fd_quick = stage_udp_socket(SB_FAMILY_IPV4, &quick);
+	struct ipc_question question;
+	char byte;
+
+	ck_assert_int_eq(guest_datagram_send(first, &slow, "s", 1), 0);
+	question = *stage_udp_question(&stage);
+	ck_assert_int_eq(guest_datagram_send(second, &quick, "q", 1), 0);
+	stage_udp_allow(&stage, &quick);
+	ck_assert_int_eq(stage_udp_take(fd_quick, &byte, 1, NULL), 1);
+	for (int i = 0; i < 20; i++)
+		stage_udp_pass(second, fd_quick, &quick, "again", 5);
+	ck_assert(stage_udp_quiet(fd_slow, 0));
+	stage_udp_verdict(&stage, &question, 0, NULL);
+	ck_assert_int_eq(stage_udp_take(fd_slow, &byte, 1, NULL), 1);
+	close(fd_slow);
+	close(fd_quick);
+}
+END_TEST
+
 START_TEST(a_verdict_holds_until_it_is_withdrawn)
 {
 	struct guest_circuit *c = stage_udp_open(line, 2);
@@ -431,6 +457,7 @@ int main(void)
 	tcase_add_test(tcase, a_refusal_is_told_and_its_cause);
 	tcase_add_test(tcase,
 		       records_wait_for_the_verdict_and_keep_their_order);
+	tcase_add_test(tcase, an_open_question_holds_up_one_socket);
 	tcase_add_test(tcase, a_verdict_holds_until_it_is_withdrawn);
 	tcase_add_test(tcase, questions_are_asked_again_of_another_operator);
 	tcase_add_test(tcase, a_published_port_is_there_for_everybody);

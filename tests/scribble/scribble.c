@@ -4,13 +4,16 @@
  *
  *   scribble DOMAIN TRUNK-GREF SECONDS [SEED [WHAT]]
  *
- * WHAT adds 1 for indexes, 2 for entries, 4 for bells; all by default.
+ * WHAT adds 1 for indexes, 2 for entries, 4 for bells: those by default, and of
+ * the line to proxy-tcp. With 8 it is the line to proxy-udp, and records of
+ * datagrams are what is written, too.
  *
  * Runs in Dom0 as root, beside the real services, while the guest makes
- * connections, and begins before its first 60. It finds the guest's lines in the trunk's old messages, maps
- * them and their circuits, and until the time is up stores random values into
- * whatever the peer's side owns: indexes, words, errors, addresses, doorbells.
- * The guest's circuits may end; the guest must not crash, hang or leak.
+ * connections, and begins before its first 60. It finds the guest's lines in
+ * the trunk's old messages, maps them and their circuits, and until the time is
+ * up stores random values into whatever the peer's side owns: indexes, words,
+ * errors, addresses, doorbells, records. The guest's circuits may end; the
+ * guest must not crash, hang or leak.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -18,11 +21,20 @@
 #include <string.h>
 #include <time.h>
 
+#include "protocol/datagram.h"
 #include "protocol/doorbell.h"
+#include "protocol/ring.h"
 #include "protocol/trunk.h"
 #include "services/common/hypervisor.h"
 
 #define CIRCUITS_MAX 256
+
+enum what {
+	INDEXES = 1,
+	ENTRIES = 2,
+	BELLS = 4,
+	RECORDS = 8,
+};
 
 static struct hypervisor *port;
 static uint32_t domain;
@@ -32,6 +44,8 @@ static struct sb_directory *directory;
 static struct sb_index_page *page[CIRCUITS_MAX];
 static uint32_t mapped[CIRCUITS_MAX];
 static unsigned int pages;
+static enum sb_line_kind line_kind = SB_LINE_TCP;
+static enum sb_entry_kind entry_kind = SB_ENTRY_STREAM;
 
 static void *map(uint32_t gref, const char *what)
 {
@@ -53,7 +67,8 @@ static uint32_t find_line(const struct sb_trunk *trunk)
 		const struct sb_message *m = map(trunk->tx_gref[p], "messages");
 
 		for (unsigned int i = 0; m && i < count; i++)
-			if (m[i].type == SB_MESSAGE_LINE_READY)
+			if (m[i].type == SB_MESSAGE_LINE_READY &&
+			    m[i].kind == line_kind)
 				found = m[i].gref;
 	}
 	return found;
@@ -76,7 +91,18 @@ static bool is_mapped(uint32_t gref)
 	return false;
 }
 
-/* Index pages of circuits that have come since; they stay mapped */
+/* Its index page; where records are written its areas behind that, too */
+static void *map_circuit(const struct sb_entry *e)
+{
+	unsigned int count =
+		entry_kind == SB_ENTRY_DATAGRAM ? SB_CIRCUIT_PAGES_INLINE : 1;
+	uint32_t gref[SB_CIRCUIT_PAGES_INLINE];
+
+	memcpy(gref, e->gref, sizeof(gref));
+	return hypervisor_map(port, domain, gref, count);
+}
+
+/* Circuits that have come since; they stay mapped */
 static void find_circuits(void)
 {
 	uint32_t tables = line->table_pages;
@@ -88,11 +114,11 @@ static void find_circuits(void)
 		if (!t || pages == CIRCUITS_MAX)
 			return;
 		e = &t->entry[n % SB_ENTRIES_PER_PAGE];
-		if (e->kind != SB_ENTRY_STREAM || e->gref_list || !e->gref[0] ||
-		    is_mapped(e->gref[0]))
+		if (e->kind != entry_kind || e->gref_list || !e->gref[0] ||
+		    e->order != SB_ORDER_DEFAULT || is_mapped(e->gref[0]))
 			continue;
 		mapped[pages] = e->gref[0];
-		page[pages] = map(e->gref[0], "index page");
+		page[pages] = map_circuit(e);
 		if (page[pages])
 			pages++;
 	}
@@ -126,6 +152,56 @@ static void scribble_index(void)
 		break;
 	default:
 		sb_store(&index->data_event, pick());
+	}
+}
+
+/* Lengths and fields at their bounds, and beyond */
+static struct sb_datagram nonsense(void)
+{
+	static const uint32_t bytes[] = { 0,	 1,	64,    1400,
+					  16320, 16321, 65527, 65528 };
+	static const uint16_t family[] = { SB_FAMILY_IPV4, SB_FAMILY_IPV6,
+					   SB_FAMILY_NONE, 5 };
+	struct sb_datagram h = { .bytes = bytes[random() % 8],
+				 .kind = (uint8_t)(random() % 8),
+				 .flags = (uint8_t)random(),
+				 .error = (uint16_t)random(),
+				 .icmp_type = (uint8_t)random(),
+				 .icmp_code = (uint8_t)random(),
+				 .drops = pick(),
+				 .info = pick() };
+
+	if (random() % 8 == 0)
+		h.bytes = pick();
+	if (random() & 1)
+		h.flags &= SB_DATAGRAM_FLAGS;
+	h.remote.family = family[random() % 4];
+	h.remote.port = (uint16_t)pick();
+	h.remote.bytes[0] = (uint8_t)random();
+	return h;
+}
+
+/* One behind what is there, or a word of one that may be read just now */
+static void scribble_record(void)
+{
+	uint32_t size = sb_area_bytes(SB_ORDER_DEFAULT), at;
+	struct sb_datagram h = nonsense();
+	struct sb_index *index;
+	uint8_t *base, *rx;
+
+	if (!pages)
+		return;
+	base = (uint8_t *)page[(unsigned long)random() % pages];
+	index = &((struct sb_index_page *)(void *)base)->side[SB_PEER];
+	rx = base + SB_PAGE_BYTES + size;
+	at = index->produced & (size - SB_DATAGRAM_ALIGN);
+	if (random() & 1) {
+		memcpy(rx + at, &h, sizeof(h));
+		sb_store(&index->produced,
+			 index->produced + sb_datagram_room(h.bytes));
+	} else {
+		at = (uint32_t)random() & (size - SB_DATAGRAM_ALIGN);
+		memcpy(rx + at, &h, 8);
 	}
 }
 
@@ -175,15 +251,21 @@ int main(int argc, char **argv)
 {
 	time_t end;
 	unsigned long turns = 0;
-	unsigned long what = argc > 5 ? strtoul(argv[5], NULL, 10) : 7;
+	unsigned long what = argc > 5 ? strtoul(argv[5], NULL, 10)
+				      : INDEXES | ENTRIES | BELLS;
 
 	if (argc < 4) {
-		fputs("usage: scribble DOMAIN TRUNK-GREF SECONDS [SEED]\n",
+		fputs("usage: scribble DOMAIN TRUNK-GREF SECONDS "
+		      "[SEED [WHAT]]\n",
 		      stderr);
 		return 2;
 	}
 	domain = (uint32_t)strtoul(argv[1], NULL, 10);
 	srandom(argc > 4 ? (unsigned int)strtoul(argv[4], NULL, 10) : 1);
+	if (what & RECORDS) {
+		line_kind = SB_LINE_UDP;
+		entry_kind = SB_ENTRY_DATAGRAM;
+	}
 	port = hypervisor_open("xen", HYPERVISOR_GRANTS);
 	if (!port || attach((uint32_t)strtoul(argv[2], NULL, 10)))
 		return 1;
@@ -193,11 +275,13 @@ int main(int argc, char **argv)
 
 		if (turns % 1024 == 0)
 			find_circuits();
-		if (what & 1)
+		if (what & INDEXES)
 			scribble_index();
-		if (what & 2 && turns % 4 == 0)
+		if (what & RECORDS)
+			scribble_record();
+		if (what & ENTRIES && turns % 4 == 0)
 			scribble_entry();
-		if (what & 4)
+		if (what & BELLS)
 			scribble_bells();
 		nanosleep(&nap, NULL);
 	}

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * cases_datagram_far.c - UDP sockets against the far end
+ *
+ * CASES 9 is round_trip() and unconnected(), 33 all_sizes().
  */
 #include <poll.h>
 #include <string.h>
@@ -171,6 +173,27 @@ static void flood_out(struct world *w)
 	far_finish(w);
 }
 
+/* What went before is sent, though nobody calls again */
+static void batch_broken(struct world *w)
+{
+	struct dgram_far p = dgram_far(w);
+	struct mmsghdr message[3] = {};
+	uint8_t byte[10];
+	struct iovec part = { byte, sizeof(byte) };
+
+	pattern_fill(byte, sizeof(byte), 1, 0);
+	for (int i = 0; i < 3; i++) {
+		message[i].msg_hdr.msg_iov = &part;
+		message[i].msg_hdr.msg_iovlen = 1;
+	}
+	message[1].msg_hdr.msg_iov = (struct iovec *)8;
+	must_be(sendmmsg(p.near, message, 3, 0), 1);
+	far_ask(w, "udprecv %d 10 1", p.far);
+	message[0].msg_hdr.msg_iov = (struct iovec *)8;
+	must_fail(sendmmsg(p.near, message, 3, 0), EFAULT);
+	dgram_none(p.near);
+}
+
 static void told_of_each(struct world *w)
 {
 	bool v4 = w->family == AF_INET;
@@ -225,6 +248,7 @@ const struct check_case datagram_far_cases[] = {
 	{ "datagram-far-refused", refused, ONCE },
 	{ "datagram-far-refused-queue", refused_queue, ONCE },
 	{ "datagram-far-flood-out", flood_out, ONCE },
+	{ "datagram-far-batch-broken", batch_broken, ONCE },
 	{ "datagram-far-told-of-each", told_of_each, ONCE },
 	{ "datagram-far-published", published, LISTENS },
 	CASES_END,

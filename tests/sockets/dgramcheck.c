@@ -15,6 +15,9 @@
  * after whatever happened, the path works. Nothing is done about a lost one but
  * to go on, on the same socket.
  *
+ * ADDRESS may be an IPv4 group: then the echo is a member, and the client takes
+ * answers from whoever gives them.
+ *
  * With `many` each of N sockets has a round; when all had, FILE is made; when
  * somebody has removed it, each has another.
  */
@@ -73,12 +76,27 @@ static int open_socket(const union endpoint *e)
 	return fd;
 }
 
+static bool is_group(const union endpoint *e)
+{
+	return e->any.sa_family == AF_INET &&
+	       IN_MULTICAST(ntohl(e->v4.sin_addr.s_addr));
+}
+
 static int open_echo(const union endpoint *at)
 {
+	struct ip_mreqn group = { .imr_multiaddr = at->v4.sin_addr };
+	union endpoint place = *at;
 	int fd = open_socket(at);
 
-	if (bind(fd, &at->any, endpoint_bytes(at))) {
+	if (is_group(at))
+		place.v4.sin_addr.s_addr = htonl(INADDR_ANY);
+	if (bind(fd, &place.any, endpoint_bytes(&place))) {
 		perror("dgramcheck: bind");
+		exit(1);
+	}
+	if (is_group(at) &&
+	    setsockopt(fd, SOL_IP, IP_ADD_MEMBERSHIP, &group, sizeof(group))) {
+		perror("dgramcheck: join");
 		exit(1);
 	}
 	return fd;
@@ -134,12 +152,17 @@ static void send_burst(int fd, const struct client *c, uint32_t first)
 	static uint8_t buffer[BURST_MAX][MOST];
 	struct iovec piece[BURST_MAX];
 	struct mmsghdr message[BURST_MAX] = {};
+	union endpoint to = c->to;
 	unsigned int done = 0;
 	int sent = 1;
 
 	for (unsigned int i = 0; i < c->burst; i++) {
 		fill(buffer[i], c, first + i);
 		piece[i] = (struct iovec){ buffer[i], c->bytes };
+		if (is_group(&c->to)) {
+			message[i].msg_hdr.msg_name = &to;
+			message[i].msg_hdr.msg_namelen = endpoint_bytes(&to);
+		}
 		message[i].msg_hdr.msg_iov = &piece[i];
 		message[i].msg_hdr.msg_iovlen = 1;
 	}
@@ -183,7 +206,8 @@ static int connected(const struct client *c)
 {
 	int fd = open_socket(&c->to);
 
-	if (connect(fd, &c->to.any, endpoint_bytes(&c->to))) {
+	if (!is_group(&c->to) &&
+	    connect(fd, &c->to.any, endpoint_bytes(&c->to))) {
 		perror("dgramcheck: connect");
 		exit(1);
 	}

@@ -5,7 +5,7 @@
 # What the network cannot take in one go is sent in another
 
 cases_alone+=" datagrams_proxy_killed"
-cases_per_guest+=" datagram_runs"
+cases_per_guest+=" datagram_runs datagrams_scribbled datagram_groups"
 cases_per_debian_guest+=" datagrams_rest"
 
 # echoes NAME ADDRESS PORT: an echo server in a guest
@@ -18,7 +18,7 @@ case_datagrams_proxy_killed() {
 	echoes g-pvh 0.0.0.0 7150
 	dom0 "systemd-run -q --unit far-echo dgramcheck echo 10.90.0.1 7503" ||
 		dom0 "systemctl is-active far-echo"
-	wait_for 20 dom0 "dgramcheck client 10.90.0.11 7150 --rounds 20"
+	wait_for 60 dom0 "dgramcheck client 10.90.0.11 7150 --rounds 20 --lost 2"
 	guest g-pvh "rm -f /tmp/result; (dgramcheck client 10.90.0.1 7503 \
 		--rounds 150 --pause 50 --lost 30 >/tmp/rounds 2>&1
 		echo \$? >/tmp/result) </dev/null >/dev/null 2>&1 &"
@@ -41,11 +41,20 @@ case_datagram_runs() {
 	dom0 "systemctl is-active -q far-runs || systemd-run -q --unit far-runs \
 		-p NetworkNamespacePath=/run/netns/far \
 		dgramcheck echo 203.0.113.2 7504"
-	wait_for 20 guest "$1" "dgramcheck client 203.0.113.2 7504 --rounds 10"
+	wait_for 60 guest "$1" "dgramcheck client 203.0.113.2 7504 --rounds 12 \
+		--lost 2"
 	for bytes in 100 1400 1472 1473 1600 9000; do
 		guest "$1" "dgramcheck client 203.0.113.2 7504 --rounds 15 \
 			--burst 8 --bytes $bytes"
 	done
+}
+
+# An echo in Dom0, which answers this guest by now
+need_far_echo() {
+	dom0 "systemctl is-active -q far-datagrams || systemd-run -q --unit far-datagrams \
+		dgramcheck echo 10.90.0.1 7506"
+	wait_for 60 guest "$1" "dgramcheck client 10.90.0.1 7506 --rounds 12 \
+		--lost 2"
 }
 
 # The proxy's open descriptors
@@ -68,10 +77,9 @@ few_are_held() {
 # More than its share: the idle ones' sockets are closed, and nobody sees it
 case_datagrams_rest() {
 	need_debian_guest "$1"
-	dom0 "systemctl is-active -q far-rest || systemd-run -q --unit far-rest \
-		dgramcheck echo 10.90.0.1 7506"
+	need_far_echo "$1"
 	guest "$1" "rm -f /tmp/many /tmp/many-status
-		(dgramcheck many 10.90.0.1 7506 /tmp/many --sockets 1200 \
+		(dgramcheck many 10.90.0.1 7506 /tmp/many --sockets 1100 \
 		>/tmp/many-said 2>&1; echo \$? >/tmp/many-status) </dev/null &"
 	wait_for 240 guest "$1" "[ -e /tmp/many ] || [ -e /tmp/many-status ]"
 	guest "$1" "[ -e /tmp/many ]"
@@ -80,4 +88,41 @@ case_datagrams_rest() {
 	wait_for 240 guest "$1" "[ -s /tmp/many-status ]"
 	expect "all sockets ($(guest "$1" "cat /tmp/many-said"))" \
 		"$(guest "$1" "cat /tmp/many-status")" 0
+}
+
+# CASES 33 and 27 for datagrams: somebody else in Dom0 writes records, indexes
+# and words that cannot be while the guest uses its sockets
+case_datagrams_scribbled() {
+	local domain gref lies
+	need_far_echo "$1"
+	domain=$(dom0 "xl domid $1")
+	gref=$(dom0 "xenstore-read \
+		/local/domain/$domain/device/switchboard/0/ring-ref")
+	lies=$(count "$1" lies)
+	guest "$1" "rm -f /tmp/stop
+		(until [ -e /tmp/stop ]; do
+			dgramcheck client 10.90.0.1 7506 --rounds 5 --lost 5
+		done >/dev/null 2>&1; touch /tmp/stopped) </dev/null &"
+	says ' turns, [1-9][0-9]* circuits' dom0 "scribble $domain $gref 5 $RANDOM 11"
+	guest "$1" "touch /tmp/stop"
+	(($(count "$1" lies) > lies))
+	wait_for 60 guest "$1" "[ -e /tmp/stopped ]"
+	wait_for 60 guest "$1" "dgramcheck client 10.90.0.1 7506 --rounds 20 \
+		--lost 2"
+	guest "$1" "rm /tmp/stop /tmp/stopped"
+}
+
+# A group: a member in the guest hears Dom0 and its own guest, one in Dom0 hears
+# the guest; all go through Dom0's network
+case_datagram_groups() {
+	local port=74${guest_number[$1]}
+	guest "$1" "(dgramcheck echo 239.77.1.2 $port >/dev/null 2>&1 </dev/null &)"
+	dom0 "systemctl is-active -q far-group || systemd-run -q --unit far-group \
+		dgramcheck echo 239.77.1.2 7499"
+	wait_for 60 dom0 "dgramcheck client 239.77.1.2 $port --rounds 20 --lost 2"
+	wait_for 60 guest "$1" "dgramcheck client 239.77.1.2 7499 --rounds 20 \
+		--lost 2"
+	wait_for 60 guest "$1" "dgramcheck client 239.77.1.2 $port --rounds 20 \
+		--lost 2"
+	guest "$1" "killall dgramcheck"
 }

@@ -66,7 +66,7 @@ case_time_told() {
 		"chronyd -Q -u root -t 60 'server 10.90.0.1 iburst'"
 }
 
-# Without a raw socket
+# Without a raw socket, CASES 12; that those are refused sockcheck shows
 case_pinged() {
 	need_debian_guest "$1"
 	says ' 0% packet loss' guest "$1" "ping -n -c 3 -W 10 10.90.0.1"

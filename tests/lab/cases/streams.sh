@@ -17,7 +17,7 @@ tap() {
 	[ $status = 0 ]
 }
 
-# The interface, the addresses and the name servers are the operator's
+# The interface, the addresses and the name servers are the operator's, CASES 13
 case_addresses() {
 	local number=${guest_number[$1]}
 	expect "IPv4" "$(guest "$1" "ip -4 -o addr show dev sb0" |
