@@ -295,6 +295,11 @@ static int64_t off_by_ms(int64_t seconds, int64_t ns)
 	       1000000;
 }
 
+static bool is_recent(const struct world *w, int64_t seconds, int64_t ns)
+{
+	return off_by_ms(seconds, ns) < (int64_t)NEAR_LONG_MS * w->patience;
+}
+
 static void timestamps(struct world *w)
 {
 	struct dgram_pair p = dgram_pair(w);
@@ -307,14 +312,13 @@ static void timestamps(struct world *w)
 	must_be(dgram_recv_message(p.b, &m, 0), 10);
 	tv = dgram_control(&m, SOL_SOCKET, SO_TIMESTAMP);
 	must(tv);
-	must(off_by_ms(tv->tv_sec, tv->tv_usec * 1000) <
-	     NEAR_LONG_MS * w->patience);
+	must(is_recent(w, tv->tv_sec, tv->tv_usec * 1000));
 	near_set(p.b, SOL_SOCKET, SO_TIMESTAMPNS, 1);
 	dgram_send(p.a, 10, 1);
 	must_be(dgram_recv_message(p.b, &m, 0), 10);
 	ts = dgram_control(&m, SOL_SOCKET, SO_TIMESTAMPNS);
 	must(ts && !dgram_control(&m, SOL_SOCKET, SO_TIMESTAMP));
-	must(off_by_ms(ts->tv_sec, ts->tv_nsec) < NEAR_LONG_MS * w->patience);
+	must(is_recent(w, ts->tv_sec, ts->tv_nsec));
 	near_set(p.b, SOL_SOCKET, SO_TIMESTAMPNS, 0);
 	near_set(p.b, SOL_SOCKET, SO_TIMESTAMPING,
 		 SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE);
@@ -324,7 +328,7 @@ static void timestamps(struct world *w)
 		must_be(dgram_recv_message(p.b, &m, 0), 10);
 		ts = dgram_control(&m, SOL_SOCKET, SO_TIMESTAMPING);
 	} while (!ts);
-	must(off_by_ms(ts->tv_sec, ts->tv_nsec) < NEAR_LONG_MS * w->patience);
+	must(is_recent(w, ts->tv_sec, ts->tv_nsec));
 }
 
 /* The ioctl begins to keep times when it is first used */
@@ -339,8 +343,7 @@ static void last_timestamp(struct world *w)
 		dgram_send(p.a, 10, 1);
 		dgram_recv(p.b, 10, 1);
 	} while (ioctl(p.b, SIOCGSTAMP, &last));
-	must(off_by_ms(last.tv_sec, last.tv_usec * 1000) <
-	     NEAR_LONG_MS * w->patience);
+	must(is_recent(w, last.tv_sec, last.tv_usec * 1000));
 }
 
 /* One message, datagrams of a given size */

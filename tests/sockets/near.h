@@ -51,16 +51,16 @@ union endpoint near_peer(int fd);
 #define NEAR_LONG_MS 20000
 
 /* Wait until @condition holds: what somebody else does, in time */
-#define near_until(condition)                                            \
-	do {                                                             \
-		uint64_t near_end_ms =                                   \
-			near_now_ms() + NEAR_LONG_MS * near_patience;    \
-                                                                         \
-		while (!(condition)) {                                   \
-			if (near_now_ms() > near_end_ms)                 \
-				fail("it does not happen: " #condition); \
-			near_sleep_ms(5);                                \
-		}                                                        \
+#define near_until(condition)                                                  \
+	do {                                                                   \
+		uint64_t near_end_ms = near_now_ms() +                         \
+				       (uint64_t)NEAR_LONG_MS * near_patience; \
+                                                                               \
+		while (!(condition)) {                                         \
+			if (near_now_ms() > near_end_ms)                       \
+				fail("it does not happen: " #condition);       \
+			near_sleep_ms(5);                                      \
+		}                                                              \
 	} while (0)
 
 /**
