@@ -9,9 +9,10 @@
  * that is not so is closed. A few are kept for each guest, and go to nobody
  * else.
  *
- * System calls: connect, recvfrom.
+ * System calls: connect, recvfrom, getsockopt.
  */
 #include <errno.h>
+#include <linux/sock_diag.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -22,7 +23,7 @@
 static bool is_plain(const struct outlet *o)
 {
 	return !outlet_rests(o) && !o->protocol && !o->published && !o->open &&
-	       !o->joined && !o->counts_drops && !o->failed &&
+	       !o->joined && !o->failed &&
 	       (o->dual || o->family == SB_FAMILY_IPV4) &&
 	       (o->buffer == LIMIT_SOCKET_BUFFER_DEFAULT ||
 		o->options.set & SB_OPTION_RCVBUF);
@@ -39,6 +40,19 @@ static bool give_port_back(int fd)
 	       errno == EAGAIN;
 }
 
+/* What it has dropped is not the next one's. Return: is it known? */
+static bool read_drops(int fd, uint32_t *drops)
+{
+	uint32_t memory[SK_MEMINFO_VARS];
+	socklen_t bytes = sizeof(memory);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory, &bytes) < 0 ||
+	    bytes <= SK_MEMINFO_DROPS * sizeof(memory[0]))
+		return false;
+	*drops = memory[SK_MEMINFO_DROPS];
+	return true;
+}
+
 bool spare_keep(struct udp_line *ul, struct outlet *o)
 {
 	struct outlet kept = { .watch = o->watch,
@@ -46,10 +60,12 @@ bool spare_keep(struct udp_line *ul, struct outlet *o)
 			       .dual = o->dual,
 			       .options = o->options,
 			       .out_watched = o->out_watched,
+			       .counts_drops = o->counts_drops,
 			       .newer = ul->spare };
 
 	if (ul->spares >= LIMIT_LINE_SPARES || !is_plain(o) ||
-	    !give_port_back(o->watch.fd))
+	    !give_port_back(o->watch.fd) ||
+	    !read_drops(o->watch.fd, &kept.kernel_drops))
 		return false;
 	free(o->route);
 	*o = kept;

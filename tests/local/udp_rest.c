@@ -262,16 +262,20 @@ START_TEST(a_spare_socket_is_as_a_new_one)
 	close_again(circuit[0]);
 	stage_udp_give(far, &from, "late", 4);
 	ck_assert_int_eq(ttl_of_question(circuit[1], 0, &other), 64);
-	stage_udp_give(far, &other, "a", 1);
-	ck_assert_int_eq(guest_datagram_wait(circuit[1], &h, NULL, 0,
-					     STAGE_TIMEOUT_MS),
-			 1);
+	for (int i = 0; i < 3; i++) {
+		stage_udp_give(far, &other, "a", 1);
+		ck_assert_int_eq(guest_datagram_wait(circuit[1], &h, NULL, 0,
+						     STAGE_TIMEOUT_MS),
+				 1);
+		ck_assert_uint_eq(h.drops, 0);
+	}
 	close_again(circuit[1]);
 	/* one with an option serves only those that have it, too */
 	ck_assert_int_eq(ttl_of_question(circuit[0], 33, &from), 33);
 	close_again(circuit[0]);
 	ck_assert_int_eq(ttl_of_question(circuit[0], 0, &from), 64);
 	ck_assert_int_eq(ttl_of_question(circuit[1], 44, &from), 44);
+	ck_assert_uint_le(stage_descriptors(stage.proxy), before);
 }
 END_TEST
 
