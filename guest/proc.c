@@ -93,9 +93,8 @@ static void show_sock(struct sb_sock *sb, void *arg)
 
 	seq_printf(file, "%-10s %s", state_name(READ_ONCE(sk->sk_state)),
 		   kind_name(sk));
-	show_endpoint(file, sb->local.family || sk->sk_type != SOCK_DGRAM
-				    ? &sb->local
-				    : &sb->bound);
+	/* what listens is bound, and has no other address */
+	show_endpoint(file, sb->local.family ? &sb->local : &sb->bound);
 	show_endpoint(file, &sb->remote);
 	show_held(file, sb);
 	seq_printf(file, " %8lu %5u ", sock_i_ino(sk),

@@ -38,9 +38,10 @@ count() {
 	guest "$1" "sed -n 's/^# $2 //p' /proc/net/switchboard"
 }
 
-# wait_for SECONDS COMMAND...: until it succeeds
+# wait_for SECONDS COMMAND...: until it succeeds. So long as a quiet machine needs
+# at most; a busy one gets ten times that, and no run that passes waits so long
 wait_for() {
-	local deadline=$((SECONDS + $1))
+	local deadline=$((SECONDS + 10 * $1))
 	shift
 	until "$@" >/dev/null 2>&1; do
 		[ "$SECONDS" -lt "$deadline" ] || {

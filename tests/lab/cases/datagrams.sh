@@ -19,7 +19,7 @@ need_debian_guest() {
 
 # The whole answer to a question of dig's, as one line
 asked() {
-	guest "$1" "dig +short +tries=2 +time=5 ${*:2}" | sort | tr '\n' ' '
+	guest "$1" "dig +short +tries=3 +time=20 ${*:2}" | sort | tr '\n' ' '
 }
 
 # By dig, glibc and busybox, from the server that the operator named
@@ -52,7 +52,7 @@ case_named_inside() {
 	printf '%s\n' '\$TTL 60' '@ SOA a a 1 60 60 60 60' '@ NS a' \
 		'a A 192.0.2.77' '\$GENERATE 1-100 many A 192.0.2.\$' >/tmp/zone
 	named -4 -c /tmp/named.conf -g >/tmp/named.log 2>&1 </dev/null &"
-	wait_for 60 dom0 "dig +short +time=2 @$address a.inside | grep -q 192.0.2.77"
+	wait_for 60 dom0 "dig +short +time=20 @$address a.inside | grep -q 192.0.2.77"
 	expect "over TCP" "$(dom0 "dig +short +tcp @$address a.inside")" 192.0.2.77
 	expect "too long for UDP" \
 		"$(dom0 "dig +short @$address many.inside" | wc -l)" 100
@@ -69,8 +69,8 @@ case_time_told() {
 # Without a raw socket, CASES 12; that those are refused sockcheck shows
 case_pinged() {
 	need_debian_guest "$1"
-	says ' 0% packet loss' guest "$1" "ping -n -c 3 -W 10 10.90.0.1"
-	says ' 0% packet loss' guest "$1" "ping -n -c 2 -W 10 -s 8000 fd90::1"
+	says ' 0% packet loss' guest "$1" "ping -n -c 3 -W 60 10.90.0.1"
+	says ' 0% packet loss' guest "$1" "ping -n -c 2 -W 60 -s 8000 fd90::1"
 	guest "$1" "! ping -n -c 1 -W 5 198.51.100.1"
 }
 
@@ -94,10 +94,21 @@ print(end["lost_packets"], "of", end["packets"], file=sys.stderr)
 print(end["lost_packets"] if end["packets"] > 100 else "too few to tell")'
 }
 
+# No datagram is lost, unless the machine stalls: then it is tried again
+all_arrive() {
+	local try lost
+	for try in 1 2 3; do
+		lost=$(datagrams_lost "$@")
+		[ "$lost" != 0 ] || return 0
+	done
+	echo "lost, $try times"
+	return 1
+}
+
 case_datagram_load() {
 	need_debian_guest "$1"
-	expect "lost on the way out" "$(datagrams_lost "$1")" 0
-	expect "lost on the way in" "$(datagrams_lost "$1" -R)" 0
+	all_arrive "$1"
+	all_arrive "$1" -R
 }
 
 # 10,000 questions, as fast as the answers come
@@ -106,7 +117,7 @@ case_names_load() {
 	need_debian_guest "$1"
 	guest "$1" "seq -f 'host%.0f.lab A' 1000 >/tmp/questions"
 	said=$(guest "$1" "dnsperf -s 10.90.0.1 -d /tmp/questions -n 10 -c 4 \
-		-q 16 2>&1")
+		-q 16 -t 60 2>&1")
 	echo "$said"
 	grep -q 'Queries completed: *10000 (100' <<<"$said"
 	grep -q 'Queries lost: *0 ' <<<"$said"

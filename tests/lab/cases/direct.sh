@@ -30,7 +30,7 @@ direct() {
 	called=$(count "$caller" direct_called)
 	taken=$(count "$callee" direct_taken)
 	lies="$(count "$caller" lies) $(count "$callee" lies)"
-	guest "$caller" streamcheck client "${@:3}"
+	guest "$caller" streamcheck client "${@:3}" || return
 	[ "$(count "$caller" direct_called)" -gt "$called" ] &&
 		[ "$(count "$callee" direct_taken)" -gt "$taken" ] || {
 		echo "not over a direct line"
@@ -60,10 +60,10 @@ case_direct_streams() {
 		direct "$caller" "$callee" --connections 2 --out 8388608 \
 			--in 8388608 --seconds 120 "$(address_of "$callee")" 27600
 		direct "$caller" "$callee" --connections 1 --out 1048576 \
-			--in 1048576 --stall 1000 --seconds 60 \
+			--in 1048576 --stall 1000 --seconds 120 \
 			"fd88::${guest_number[$callee]}" 27600
 		direct "$caller" "$callee" --connections 1 --out 8192 --in 8192 \
-			--piece 1 --seconds 60 "$(address_of "$callee")" 27600
+			--piece 1 --seconds 120 "$(address_of "$callee")" 27600
 		far_end "$callee"
 	done
 	drop_peer
@@ -87,7 +87,7 @@ case_direct_many() {
 
 case_direct_refused() {
 	far g-pv 27600
-	direct g-pvh g-pv --connections 1 --out 4096 --in 4096 --seconds 30 \
+	direct g-pvh g-pv --connections 1 --out 4096 --in 4096 --seconds 120 \
 		10.88.0.12 27600
 	# nobody listens there; policy does not let us; it may not publish that
 	connect_fails g-pvh 10.88.0.12 27601 refused
@@ -116,7 +116,7 @@ switchboard reload"
 case_direct_denied() {
 	local called
 	far g-pv 7600
-	direct g-pvh g-pv --connections 1 --out 4096 --in 4096 --seconds 30 \
+	direct g-pvh g-pv --connections 1 --out 4096 --in 4096 --seconds 120 \
 		10.88.0.12 7600
 	hold_connection g-pvh g-pv
 	reload_with "c['guests']['g-pv']['direct'] = False"
@@ -124,12 +124,12 @@ case_direct_denied() {
 	wait_for 3 expect_count g-pv pages_foreign 0
 	called=$(count g-pvh direct_called)
 	guest g-pvh streamcheck client --connections 2 --out 65536 --in 65536 \
-		--seconds 30 10.88.0.12 7600
+		--seconds 120 10.88.0.12 7600
 	expect "direct calls" "$(count g-pvh direct_called)" "$called"
 	reload_with "del c['guests']['g-pv']['direct']"
-	sleep 1
-	direct g-pvh g-pv --connections 1 --out 4096 --in 4096 --seconds 30 \
-		10.88.0.12 7600
+	# the guests learn by and by that they may meet again
+	wait_for 10 direct g-pvh g-pv --connections 1 --out 4096 --in 4096 \
+		--seconds 120 10.88.0.12 7600
 	far_end g-pv
 }
 
@@ -177,7 +177,7 @@ case_direct_caller_destroyed() {
 # The lines between the others carry on
 direct_again() {
 	far g-pv 27601
-	direct g-pvh g-pv --connections 1 --out 65536 --in 65536 --seconds 30 \
+	direct g-pvh g-pv --connections 1 --out 65536 --in 65536 --seconds 120 \
 		10.88.0.12 27601
 	far_end g-pv
 }
@@ -190,7 +190,7 @@ case_direct_paused() {
 	dom0 "xl pause g-peer"
 	direct_again
 	dom0 "xl unpause g-peer"
-	direct g-pvh g-peer --connections 1 --out 65536 --in 65536 --seconds 30 \
+	direct g-pvh g-peer --connections 1 --out 65536 --in 65536 --seconds 120 \
 		10.88.0.13 27600
 	drop_peer
 	wait_for 5 guest g-pvh "grep -q status /tmp/held"
@@ -200,14 +200,14 @@ case_direct_paused() {
 case_direct_operator_killed() {
 	far g-pv 27600
 	guest g-pvh "rm -f /tmp/result; (streamcheck client --connections 1 \
-		--out 1048576 --in 1048576 --piece 1024 --stall 4000 --seconds 60 \
+		--out 1048576 --in 1048576 --piece 1024 --stall 4000 --seconds 120 \
 		10.88.0.12 27600 >/tmp/transfer 2>&1
 		echo \$? >/tmp/result) </dev/null >/dev/null 2>&1 &"
 	wait_for 10 guest g-pvh "grep -q '^open .*:27600 ' /proc/net/switchboard"
 	kill_service switchboard-operator
 	wait_for 20 dom0 "journalctl -u switchboard-operator --since -20s |
 		grep -q 'has met'"
-	direct g-pvh g-pv --connections 1 --out 4096 --in 4096 --seconds 30 \
+	direct g-pvh g-pv --connections 1 --out 4096 --in 4096 --seconds 120 \
 		10.88.0.12 27600
 	end_of_transfer g-pvh 0
 	far_end g-pv

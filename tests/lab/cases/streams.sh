@@ -48,6 +48,8 @@ case_listen() {
 	wait_for 10 dom0 "curl -sf http://10.90.0.$number:7080/"
 	expect "the page" "$(dom0 "curl -s http://10.90.0.$number:7080/")" \
 		"hello from $1"
+	says ' \(\[::\]\|0\.0\.0\.0\):7080 ' guest "$1" \
+		"grep '^listening' /proc/net/switchboard"
 	guest "$1" 'killall httpd'
 	wait_for 5 dom0 "! curl -s http://10.90.0.$number:7080/"
 }
@@ -59,7 +61,7 @@ case_bulk() {
 	guest "$1" streamcheck client --connections 4 --out 52428800 \
 		--in 52428800 --seconds 400 10.90.0.1 7501
 	guest "$1" streamcheck client --connections 2 --out 1048576 \
-		--in 1048576 --stall 2000 --seconds 60 10.90.0.1 7501
+		--in 1048576 --stall 2000 --seconds 120 10.90.0.1 7501
 	guest "$1" streamcheck client --connections 1 --out 65536 --in 65536 \
 		--piece 1 --seconds 120 10.90.0.1 7501
 	expect "lies" "$(count "$1" lies)" "$before"
