@@ -18,16 +18,20 @@ static int fail(int error)
 	return -1;
 }
 
-/* 0 when @fd is a stream socket that is, or was, connected */
-static int check_socket(int fd)
+/*
+ * 0 when @fd is a stream socket that is, or was, connected; or a datagram
+ * socket, connected or not
+ */
+static int check_socket(int fd, int *type)
 {
 	struct sockaddr_storage name;
 	socklen_t bytes = sizeof(int);
-	int type;
 
-	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &bytes) != 0)
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, type, &bytes) != 0)
 		return errno;
-	if (type != SOCK_STREAM)
+	if (*type == SOCK_DGRAM)
+		return 0;
+	if (*type != SOCK_STREAM)
 		return EPROTOTYPE;
 	bytes = sizeof(name);
 	return getpeername(fd, (struct sockaddr *)&name, &bytes) == 0 ? 0
@@ -36,10 +40,13 @@ static int check_socket(int fd)
 
 static int init(struct switchboard *s, unsigned int flags)
 {
-	int error = check_socket(s->fd);
+	int type, error = check_socket(s->fd, &type);
 
 	if (error)
 		return error;
+	if (type == SOCK_DGRAM)
+		return flags & SWITCHBOARD_MAP ? EOPNOTSUPP
+					       : switchboard_datagram_init(s);
 	error = EOPNOTSUPP;
 	if (!(flags & SWITCHBOARD_COPY))
 		error = switchboard_circuit_init(s);
@@ -125,6 +132,8 @@ int switchboard_commit(struct switchboard *s, size_t bytes)
 {
 	if (bytes > s->reserved)
 		return fail(EINVAL);
+	if (s->datagrams)
+		return switchboard_commit_to(s, bytes, NULL, 0);
 	s->reserved -= bytes;
 	return s->transport->commit(s, bytes);
 }

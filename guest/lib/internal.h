@@ -6,6 +6,7 @@
  *   rings.c    a transport: the rings of a mapped circuit
  *   circuit.c  how rings ring and sleep when the kernel has the socket
  *   copy.c     a transport: private buffers and an ordinary socket
+ *   datagram.c a transport: datagrams, in private buffers
  */
 #ifndef SWITCHBOARD_INTERNAL_H
 #define SWITCHBOARD_INTERNAL_H
@@ -82,6 +83,8 @@ struct buffer {
  * @in:        of copy.c, the reading thread's
  * @ended:     of copy.c: no byte will come any more; the reading thread's
  * @in_error:  of copy.c: errno to tell when @in is empty
+ * @datagrams: of datagram.c, or NULL
+ * @shown:     of datagram.c: a datagram can be released; the reading thread's
  */
 struct switchboard {
 	const struct transport *transport;
@@ -94,6 +97,8 @@ struct switchboard {
 	struct buffer in;
 	bool ended;
 	int in_error;
+	struct datagrams *datagrams;
+	bool shown;
 };
 
 /*
@@ -107,5 +112,7 @@ int switchboard_rings_init(struct switchboard *s, struct sb_index_page *page,
 int switchboard_circuit_init(struct switchboard *s);
 /* Private buffers. 0 or an errno */
 int switchboard_copy_init(struct switchboard *s);
+/* The same for a datagram socket */
+int switchboard_datagram_init(struct switchboard *s);
 
 #endif

@@ -19,6 +19,9 @@
  * byte copies it first. One thread may reserve, commit and flush while another
  * peeks and releases; nothing else may be done at the same time.
  *
+ * On a datagram socket each commit sends one datagram, each peek shows one, and
+ * release is done with it: always by copying.
+ *
  * Where a call would block it does what the socket would: with O_NONBLOCK it
  * fails with EAGAIN, SO_RCVTIMEO and SO_SNDTIMEO count, signals interrupt it.
  * No call raises SIGPIPE. See libswitchboard(7).
@@ -27,6 +30,7 @@
 #define SWITCHBOARD_LIBRARY_H
 
 #include <stddef.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #ifdef __cplusplus
@@ -47,14 +51,15 @@ struct switchboard;
 
 /**
  * switchboard_attach() - take over the moving of a socket's bytes
- * @fd:    a connected stream socket
+ * @fd:    a connected stream socket, or a datagram socket
  * @flags: SWITCHBOARD_COPY or SWITCHBOARD_MAP, or 0 for what is best
  *
  * The socket stays the caller's: poll() and shutdown() work on it as ever.
  *
  * Return: an attachment, to be ended by switchboard_detach() or
  * switchboard_close(); or NULL with errno. ENOTCONN: not connected;
- * EPROTOTYPE: no stream; EBUSY: attached already; EINVAL: @flags.
+ * EPROTOTYPE: neither stream nor datagrams; EBUSY: attached already; EINVAL:
+ * @flags.
  */
 struct switchboard *switchboard_attach(int fd, unsigned int flags);
 
@@ -99,11 +104,24 @@ ssize_t switchboard_reserve(struct switchboard *s, size_t bytes, void **at);
  * @bytes: of the reserved ones, from the first; the rest stays reserved
  *
  * Where bytes are copied this sends them; what a non-blocking socket does not
- * take is kept, see switchboard_flush().
+ * take is kept, see switchboard_flush(). A datagram has exactly @bytes, and is
+ * either sent or, with EAGAIN, still reserved.
  *
  * Return: 0; or -1 with errno. EINVAL: more than reserved; EPIPE and the like.
  */
 int switchboard_commit(struct switchboard *s, size_t bytes);
+
+/**
+ * switchboard_commit_to() - send what was written as a datagram
+ * @s:        of a datagram socket
+ * @bytes:    of the reserved ones, from the first; 0 is an empty datagram
+ * @to:       where, or NULL: to whom the socket is connected
+ * @to_bytes: of @to
+ *
+ * Return: as switchboard_commit(); EOPNOTSUPP: of a stream.
+ */
+int switchboard_commit_to(struct switchboard *s, size_t bytes,
+			  const struct sockaddr *to, socklen_t to_bytes);
 
 /**
  * switchboard_flush() - is everything that was committed on its way?
@@ -124,14 +142,27 @@ int switchboard_flush(struct switchboard *s);
  *
  * Return: bytes there, at least @bytes unless fewer are all that will come; 0
  * at the end; or -1 with errno, as switchboard_reserve(). An error of the
- * connection is told when the bytes before it have been released.
+ * connection is told when the bytes before it have been released. Of a datagram
+ * socket: the length of the next datagram, whatever @bytes is; 0: it is empty.
  */
 ssize_t switchboard_peek(struct switchboard *s, size_t bytes, const void **at);
 
 /**
+ * switchboard_peek_from() - look at the next datagram, and whose it is
+ * @s:          of a datagram socket
+ * @at:         where it is
+ * @from:       who sent it, or NULL
+ * @from_bytes: room there; becomes what the address has, as in recvfrom()
+ *
+ * Return: as switchboard_peek(); EOPNOTSUPP: of a stream.
+ */
+ssize_t switchboard_peek_from(struct switchboard *s, const void **at,
+			      struct sockaddr *from, socklen_t *from_bytes);
+
+/**
  * switchboard_release() - bytes are done with
  * @s:     the attachment
- * @bytes: of those that were peeked at, from the first
+ * @bytes: of those that were peeked at, from the first; of a datagram all go
  *
  * Return: 0; or -1 with errno EINVAL: more than were seen.
  */

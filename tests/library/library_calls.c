@@ -268,7 +268,7 @@ START_TEST(attach_refuses_what_is_no_connected_stream)
 	expect_refused(-1, 0, EBADF);
 	expect_refused(0, 0, ENOTSOCK);
 	expect_refused(stream, 0, ENOTCONN);
-	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_DGRAM, 0, fd), 0);
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fd), 0);
 	expect_refused(fd[0], 0, EPROTOTYPE);
 	close(fd[0]);
 	close(fd[1]);

@@ -12,6 +12,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "datagram.h"
 #include "far.h"
 #include "guest/lib/switchboard.h"
 #include "near.h"
@@ -258,6 +259,40 @@ static void resets(struct world *w)
 	switchboard_close(s);
 }
 
+/* One by one, and many before the first is looked at; the largest too */
+static void datagrams(struct world *w)
+{
+	struct dgram_far p = dgram_far(w);
+	struct switchboard *s = switchboard_attach(p.near, 0);
+	static const size_t size[] = { 1, 64, 1400, 16000, 65507 };
+	const void *from;
+	unsigned int i;
+	void *at;
+
+	must(s);
+	must_be(switchboard_is_mapped(s), 0);
+	for (i = 0; i < sizeof(size) / sizeof(size[0]); i++) {
+		must(switchboard_reserve(s, size[i], &at) >= (ssize_t)size[i]);
+		pattern_fill(at, size[i], i, 0);
+		must_be(switchboard_commit(s, size[i]), 0);
+		far_ask(w, "udprecv %d %zu %u", p.far, size[i], i);
+		far_ask(w, "udpsend %d %zu %u", p.far, size[i], i);
+		must_be(switchboard_peek(s, 1, &from), (ssize_t)size[i]);
+		must_be(pattern_check(from, size[i], i, 0), size[i]);
+		must_be(switchboard_release(s, size[i]), 0);
+	}
+	for (i = 0; i < 20; i++)
+		far_ask(w, "udpsend %d 10 %u", p.far, i);
+	for (i = 0; i < 20; i++) {
+		must_be(switchboard_peek(s, 1, &from), 10);
+		must_be(pattern_check(from, 10, i, 0), 10);
+		must_be(switchboard_release(s, 10), 0);
+	}
+	must_be(switchboard_detach(s), 0);
+	dgram_send(p.near, 5, 5);
+	far_ask(w, "udprecv %d 5 5", p.far);
+}
+
 const struct check_case library_cases[] = {
 	{ "library-writes", writes, PAIRS },
 	{ "library-reads", reads, PAIRS },
@@ -266,5 +301,6 @@ const struct check_case library_cases[] = {
 	{ "library-polled", polled, PAIRS },
 	{ "library-waits-end", waits_end, PAIRS },
 	{ "library-resets", resets, PAIRS },
+	{ "library-datagrams", datagrams, ONCE },
 	CASES_END,
 };
