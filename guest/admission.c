@@ -55,6 +55,7 @@ static void drop(struct sb_address *list, unsigned int *count,
 /* Lock held */
 static int take(struct sb_admissions *a, const struct sb_message *m)
 {
+	unsigned int of = m->kind == SB_ENTRY_DATAGRAM;
 	struct sb_address from, to;
 	bool has_from = sb_address_copy(&from, &m->remote);
 	bool has_to = sb_address_copy(&to, &m->local);
@@ -63,18 +64,19 @@ static int take(struct sb_admissions *a, const struct sb_message *m)
 		if (has_from || !m->error)
 			return -EINVAL;
 		a->froms = 0;
-		a->tos = 0;
+		memset(a->tos, 0, sizeof(a->tos));
 		return 0;
 	}
 	from.port = 0;
 	if (!m->error)
 		return has_from ? add(a->from, &a->froms, SB_ADDRESSES_MAX,
 				      &from)
-				: add(a->to, &a->tos, SB_ADMISSIONS_MAX, &to);
+				: add(a->to[of], &a->tos[of], SB_ADMISSIONS_MAX,
+				      &to);
 	if (has_from)
 		drop(a->from, &a->froms, &from);
 	else
-		drop(a->to, &a->tos, &to);
+		drop(a->to[of], &a->tos[of], &to);
 	return 0;
 }
 
@@ -93,18 +95,33 @@ int sb_admission_take(struct sb_admissions *a, const struct sb_message *m)
  * announcement may have been withdrawn while the call was on its way, and the
  * caller does better to ask its operator again.
  */
-int sb_admission_check(struct sb_admissions *a, const struct sb_address *from,
+int sb_admission_check(struct sb_admissions *a, enum sb_entry_kind kind,
+		       const struct sb_address *from,
 		       const struct sb_address *to)
 {
+	unsigned int of = kind == SB_ENTRY_DATAGRAM;
 	struct sb_address anyport = *from;
 	int error = 0;
 
 	anyport.port = 0;
 	spin_lock_bh(&a->lock);
-	if (find(a->to, a->tos, to) == a->tos)
+	if (find(a->to[of], a->tos[of], to) == a->tos[of])
 		error = EREMCHG;
 	else if (find(a->from, a->froms, &anyport) == a->froms)
 		error = EACCES;
 	spin_unlock_bh(&a->lock);
 	return error;
+}
+
+bool sb_admission_has_from(struct sb_admissions *a,
+			   const struct sb_address *from)
+{
+	struct sb_address anyport = *from;
+	bool found;
+
+	anyport.port = 0;
+	spin_lock_bh(&a->lock);
+	found = find(a->from, a->froms, &anyport) < a->froms;
+	spin_unlock_bh(&a->lock);
+	return found;
 }

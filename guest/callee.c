@@ -102,6 +102,14 @@ static bool begin(struct sb_callee *callee, u32 generation)
 	return idle;
 }
 
+/* It did not come to that */
+static void stop(struct sb_callee *callee)
+{
+	spin_lock_bh(&callee->line->lock);
+	callee->phase = SB_CALLEE_IDLE;
+	spin_unlock_bh(&callee->line->lock);
+}
+
 /* Both names, as the caller sees them: its own is the local one */
 static void name(struct sb_circuit *c, const struct sb_address *from,
 		 const struct sb_address *to)
@@ -124,14 +132,32 @@ static int join(struct sb_callee *callee, u32 generation,
 	if (begin(callee, generation)) {
 		name(&callee->circuit, from, to);
 		error = -sb_accept_join(listening, &callee->circuit);
-		if (error) {
-			spin_lock_bh(&callee->line->lock);
-			callee->phase = SB_CALLEE_IDLE;
-			spin_unlock_bh(&callee->line->lock);
-		}
+		if (error)
+			stop(callee);
 	}
 	sock_put(&listening->sk);
 	return error;
+}
+
+/* The other guest's datagrams: the kernels' own, so nobody is asked */
+static void take_pair(struct sb_callee *callee, u32 generation)
+{
+	struct sb_foreign_line *line = callee->line;
+	struct sb_circuit *c = &callee->circuit;
+	int error;
+
+	if (!begin(callee, generation))
+		return;
+	error = sb_pair_take(c, &line->channel, &line->admissions);
+	if (error) {
+		stop(callee);
+		refuse_call(callee, generation, error);
+		return;
+	}
+	callee->word = sb_word(generation, SB_PEER_OPEN);
+	store_word(line, c->entry, c->number, callee->word);
+	/* what is there already */
+	sb_channel_recall(&line->channel, c->number);
 }
 
 static void take_call(struct sb_callee *callee, u32 generation)
@@ -140,8 +166,8 @@ static void take_call(struct sb_callee *callee, u32 generation)
 	int error = copy_call(callee, generation, &from, &to);
 
 	if (!error)
-		error = sb_admission_check(&callee->line->admissions, &from,
-					   &to);
+		error = sb_admission_check(&callee->line->admissions,
+					   SB_ENTRY_STREAM, &from, &to);
 	if (!error)
 		error = join(callee, generation, &from, &to);
 	if (error) {
@@ -163,7 +189,11 @@ static void look_at_idle(struct sb_callee *callee)
 
 	switch (sb_word_state(owner)) {
 	case SB_OWNER_OFFERED:
-		if (!is_over(callee, generation))
+		if (is_over(callee, generation))
+			break;
+		if (READ_ONCE(c->entry->kind) == SB_ENTRY_DATAGRAM)
+			take_pair(callee, generation);
+		else
 			take_call(callee, generation);
 		break;
 	case SB_OWNER_CLOSED:
@@ -216,11 +246,23 @@ static void look_at_queued(struct sb_callee *callee)
 		sb_callee_leave(c, SB_WORD_CLOSED | SB_WORD_RESET);
 }
 
+static void look_at_joined(struct sb_callee *callee)
+{
+	struct sb_pair *p = rcu_dereference(callee->circuit.pair);
+	struct sb_sock *sb = rcu_dereference(callee->circuit.end[SB_PEER]);
+
+	if (p)
+		sb_pair_bell(p);
+	else if (sb)
+		sb_stream_bell(sb);
+	else
+		look_at_queued(callee);
+}
+
 void sb_callee_bell(struct sb_foreign_line *line, u32 entry)
 {
 	struct sb_callee **slot = sb_foreign_slot(line, entry);
 	struct sb_callee *callee = NULL;
-	struct sb_sock *sb;
 
 	if (slot) {
 		/* pairs with map(): what is found is whole */
@@ -235,11 +277,7 @@ void sb_callee_bell(struct sb_foreign_line *line, u32 entry)
 		look_at_idle(callee);
 		break;
 	case SB_CALLEE_JOINED:
-		sb = rcu_dereference(callee->circuit.end[SB_PEER]);
-		if (sb)
-			sb_stream_bell(sb);
-		else
-			look_at_queued(callee);
+		look_at_joined(callee);
 		break;
 	case SB_CALLEE_LEFT:
 		look_at_left(callee);
@@ -431,6 +469,13 @@ static bool take_back(struct sb_callee *callee, u32 generation,
 	return idle;
 }
 
+static bool may_be_mapped(const struct sb_entry *e)
+{
+	u8 kind = READ_ONCE(e->kind);
+
+	return kind == SB_ENTRY_STREAM || kind == SB_ENTRY_DATAGRAM;
+}
+
 void sb_callee_serve(struct sb_foreign_line *line, u32 entry,
 		     struct list_head *unmap)
 {
@@ -446,9 +491,8 @@ void sb_callee_serve(struct sb_foreign_line *line, u32 entry,
 		return;
 	}
 	if (state == SB_OWNER_READY || state == SB_OWNER_OFFERED)
-		error = READ_ONCE(e->kind) == SB_ENTRY_STREAM
-				? map(line, e, entry)
-				: EPROTONOSUPPORT;
+		error = may_be_mapped(e) ? map(line, e, entry)
+					 : EPROTONOSUPPORT;
 	if (state == SB_OWNER_CLOSED || (error && state == SB_OWNER_OFFERED))
 		refuse(line, entry, generation, error);
 	else if (state == SB_OWNER_REVOKED)
@@ -490,9 +534,17 @@ void sb_callee_unmap(struct list_head *unmap)
 static bool strip(struct sb_callee *callee)
 {
 	struct sb_circuit *c = &callee->circuit;
+	struct sb_pair *p;
 	struct sb_sock *sb;
 
 	rcu_read_lock();
+	p = rcu_dereference(c->pair);
+	if (p) {
+		/* it is lost: that is the end */
+		sb_pair_bell(p);
+		rcu_read_unlock();
+		return true;
+	}
 	if (sb_accept_withdraw(c)) {
 		sb_callee_leave(c, SB_WORD_CLOSED | SB_WORD_RESET);
 		rcu_read_unlock();

@@ -68,7 +68,8 @@ static unsigned int answer_word(struct sb_channel *ch, u32 word)
 
 	for (; bits; bits &= bits - 1) {
 		ch->answer(ch, word * 64 + __ffs64(bits));
-		answered++;
+		answered += 1 + ch->more;
+		ch->more = 0;
 	}
 	return answered;
 }

@@ -217,6 +217,17 @@ void sb_circuit_ring(struct sb_circuit *c, enum sb_side side)
 	rcu_read_unlock();
 }
 
+void sb_circuit_bell_owner(struct sb_circuit *c)
+{
+	struct sb_sock *sb = rcu_dereference(c->end[SB_OWNER]);
+	struct sb_pair *p = rcu_dereference(c->pair);
+
+	if (sb)
+		sb_stream_bell(sb);
+	else if (p)
+		sb_pair_bell(p);
+}
+
 /* The other end's spinlock must not be taken inside this end's */
 void sb_circuit_ring_locked(struct sb_circuit *c, enum sb_side side)
 {

@@ -242,6 +242,7 @@ static int datagram_release(struct socket *sock)
 	kvfree(ds->cork);
 	ds->cork = NULL;
 	sb_datagram_options_tell(ds);
+	sb_pair_unblock(ds);
 	sb_datagram_leave(ds);
 	sb_port_release(&ds->sb);
 	sb_datagram_part_all(ds);
@@ -265,6 +266,8 @@ bool sb_datagram_writable(struct sb_datagram_sock *ds)
 	u32 wanted;
 	s64 room;
 
+	if (!list_empty_careful(&ds->blocked))
+		return false;
 	if (!sb->circuit)
 		return true;
 	/* one that does not fit at all gets a larger circuit */
@@ -436,6 +439,7 @@ void sb_datagram_init(struct sb_sock *sb)
 	struct sb_datagram_sock *ds = sb_ds_of(sb);
 
 	INIT_LIST_HEAD(&ds->groups);
+	INIT_LIST_HEAD(&ds->blocked);
 	INIT_DELAYED_WORK(&ds->work, sb_datagram_work);
 	sb->sk.sk_write_space = sb_datagram_write_space;
 }

@@ -18,6 +18,14 @@
 /* Linux tells interfaces by index: lo always has this one */
 #define SB_LOOPBACK_INDEX 1
 
+/* How much of a datagram an error tells, as an ICMP error would */
+#define SB_DATAGRAM_QUOTED 548u
+/* Nobody is at a port */
+#define SB_PORT_UNREACH_TYPE4 3
+#define SB_PORT_UNREACH_CODE4 3
+#define SB_PORT_UNREACH_TYPE6 1
+#define SB_PORT_UNREACH_CODE6 4
+
 /**
  * struct sb_datagram_target - where a datagram goes, and how
  * @to:       destination
@@ -90,6 +98,8 @@ struct sb_datagram_group {
  * @group_address: what IP_MULTICAST_IF reads
  * @corked:     UDP_CORK is on
  * @cork:       pieces that wait, or NULL
+ * @met:        pairs that it has sent over, whose answers it takes (pair.h)
+ * @blocked:    in the list of those that wait for a pair's room
  * @work:       gets another circuit; holds a reference while pending
  */
 struct sb_datagram_sock {
@@ -118,6 +128,8 @@ struct sb_datagram_sock {
 	u32 group_out[2];
 	__be32 group_address;
 	struct sb_datagram_cork *cork;
+	DECLARE_BITMAP(met, SB_PAIRS_MAX);
+	struct list_head blocked;
 	struct delayed_work work;
 };
 
@@ -195,6 +207,10 @@ void sb_datagram_settle_port(struct sb_datagram_sock *ds);
 int sb_datagram_send(struct socket *sock, struct msghdr *msg, size_t bytes);
 /* UDP_CORK was switched off: send what waits */
 int sb_datagram_uncork(struct sb_datagram_sock *ds);
+/* A record for the proxy; ownership held. @bytes, or -errno */
+int sb_datagram_send_record(struct sb_datagram_sock *ds,
+			    const struct sb_datagram_target *target,
+			    struct iov_iter *from, u32 bytes, int flags);
 
 /* ---- datagram_message.c: ancillary data ---- */
 int sb_datagram_read_controls(struct sb_datagram_sock *ds, struct msghdr *msg,
@@ -217,6 +233,25 @@ u32 sb_datagram_next_bytes(struct sb_datagram_sock *ds);
 int sb_datagram_deliver(struct sb_datagram_sock *ds,
 			const struct sb_datagram_target *target,
 			struct iov_iter *from, u32 bytes);
+/* An skb with room for a record's header, and data to be filled; or ERR_PTR */
+struct sk_buff *sb_datagram_skb(u32 bytes, gfp_t gfp);
+/* Takes the skb; false: the queue was full, and it is dropped and counted */
+bool sb_datagram_enqueue(struct sock *sk, struct sk_buff *skb);
+/* As the receiver is to see them */
+u8 sb_datagram_hops(const struct sb_sock *sb,
+		    const struct sb_datagram_target *target);
+u8 sb_datagram_tos(const struct sb_sock *sb,
+		   const struct sb_datagram_target *target);
+
+/* ---- pair_send.c, pair_wait.c: straight to another guest; see pair.h ---- */
+/* Ownership held. @bytes, -errno; -ENOLINK: it goes through the proxy */
+int sb_pair_send(struct sb_datagram_sock *ds, struct sb_datagram_target *target,
+		 struct iov_iter *from, u32 bytes, int flags);
+/* The socket is released */
+void sb_pair_unblock(struct sb_datagram_sock *ds);
+/* The proxy gave a datagram back; spinlock or ownership held */
+void sb_pair_given_back(struct sb_datagram_sock *ds,
+			const struct sb_datagram *error, const u8 *payload);
 
 /* ---- datagram_error.c ---- */
 /* An error record; @payload may be NULL. Spinlock or ownership held */

@@ -105,6 +105,10 @@ void sb_datagram_take_error(struct sb_datagram_sock *ds,
 	bool connected = sb_datagram_is_connected(sk);
 	struct sb_datagram h = *header;
 
+	if (h.kind == SB_DATAGRAM_ERROR_LOCAL && h.error == EREMCHG) {
+		sb_pair_given_back(ds, &h, payload);
+		return;
+	}
 	if (!h.error || h.error >= MAX_ERRNO)
 		h.error = EPROTO;
 	if (connected &&

@@ -17,12 +17,6 @@
 
 /* What an skb holds itself; the rest is in pages behind it */
 #define LINEAR_BYTES 2048u
-/* How much of a datagram an error tells, as an ICMP error would */
-#define QUOTED_BYTES 548u
-#define PORT_UNREACH_TYPE4 3
-#define PORT_UNREACH_CODE4 3
-#define PORT_UNREACH_TYPE6 1
-#define PORT_UNREACH_CODE6 4
 
 /* The source that the receiver is told */
 static void find_source(const struct sb_datagram_sock *ds,
@@ -50,8 +44,8 @@ static void find_source(const struct sb_datagram_sock *ds,
 	source->port = sb->bound.port;
 }
 
-static u8 hops_of(const struct sb_sock *sb,
-		  const struct sb_datagram_target *target)
+u8 sb_datagram_hops(const struct sb_sock *sb,
+		    const struct sb_datagram_target *target)
 {
 	const struct sb_options *o = &sb->options;
 	bool v4 = target->to.family == SB_FAMILY_IPV4;
@@ -66,8 +60,8 @@ static u8 hops_of(const struct sb_sock *sb,
 	return o->set & SB_OPTION_HOPS ? o->hops : IPDEFTTL;
 }
 
-static u8 tos_of(const struct sb_sock *sb,
-		 const struct sb_datagram_target *target)
+u8 sb_datagram_tos(const struct sb_sock *sb,
+		   const struct sb_datagram_target *target)
 {
 	const struct sb_options *o = &sb->options;
 
@@ -91,13 +85,11 @@ static void fill_header(const struct sb_datagram_sock *ds,
 	find_source(ds, target, &h->remote);
 	memcpy(h->local, target->to.bytes, sizeof(h->local));
 	h->interface = SB_LOOPBACK_INDEX;
-	h->hops = hops_of(&ds->sb, target);
-	h->tos = tos_of(&ds->sb, target);
+	h->hops = sb_datagram_hops(&ds->sb, target);
+	h->tos = sb_datagram_tos(&ds->sb, target);
 }
 
-static struct sk_buff *build(struct sb_datagram_sock *ds,
-			     const struct sb_datagram_target *target,
-			     struct iov_iter *from, u32 bytes)
+struct sk_buff *sb_datagram_skb(u32 bytes, gfp_t gfp)
 {
 	u32 linear = min(bytes, LINEAR_BYTES);
 	struct sk_buff *skb;
@@ -105,13 +97,24 @@ static struct sk_buff *build(struct sb_datagram_sock *ds,
 
 	skb = alloc_skb_with_frags(sizeof(struct sb_datagram) + linear,
 				   bytes - linear, PAGE_ALLOC_COSTLY_ORDER,
-				   &error, ds->sb.sk.sk_allocation);
+				   &error, gfp);
 	if (!skb)
 		return ERR_PTR(error);
 	skb_reserve(skb, sizeof(struct sb_datagram));
 	skb_put(skb, linear);
 	skb->data_len = bytes - linear;
 	skb->len = bytes;
+	return skb;
+}
+
+static struct sk_buff *build(struct sb_datagram_sock *ds,
+			     const struct sb_datagram_target *target,
+			     struct iov_iter *from, u32 bytes)
+{
+	struct sk_buff *skb = sb_datagram_skb(bytes, ds->sb.sk.sk_allocation);
+
+	if (IS_ERR(skb))
+		return skb;
 	if (skb_copy_datagram_from_iter(skb, 0, from, bytes)) {
 		kfree_skb(skb);
 		return ERR_PTR(-EFAULT);
@@ -121,16 +124,21 @@ static struct sk_buff *build(struct sb_datagram_sock *ds,
 }
 
 /* Takes the skb, whatever happens. A full queue drops */
-static void enqueue(struct sock *sk, struct sk_buff *skb)
+bool sb_datagram_enqueue(struct sock *sk, struct sk_buff *skb)
 {
 	__net_timestamp(skb);
 	/* past SO_ATTACH_FILTER: there is no UDP header that it could look at */
-	if (__sock_queue_rcv_skb(sk, skb)) {
-		sb_count(&sb_counters.datagrams_dropped);
-		kfree_skb(skb);
-		return;
-	}
-	sb_count(&sb_counters.datagrams_in_guest);
+	if (!__sock_queue_rcv_skb(sk, skb))
+		return true;
+	sb_count(&sb_counters.datagrams_dropped);
+	kfree_skb(skb);
+	return false;
+}
+
+static void enqueue(struct sock *sk, struct sk_buff *skb)
+{
+	if (sb_datagram_enqueue(sk, skb))
+		sb_count(&sb_counters.datagrams_in_guest);
 }
 
 /* Nobody is there: what the sender would hear from the network */
@@ -139,12 +147,12 @@ static void refuse(struct sb_datagram_sock *ds, const struct sk_buff *skb,
 {
 	bool v4 = to->family == SB_FAMILY_IPV4;
 	struct sb_datagram h = {
-		.bytes = min(skb_headlen(skb), QUOTED_BYTES),
+		.bytes = min(skb_headlen(skb), SB_DATAGRAM_QUOTED),
 		.kind = v4 ? SB_DATAGRAM_ERROR_ICMP : SB_DATAGRAM_ERROR_ICMP6,
 		.error = ECONNREFUSED,
 		.remote = *to,
-		.icmp_type = v4 ? PORT_UNREACH_TYPE4 : PORT_UNREACH_TYPE6,
-		.icmp_code = v4 ? PORT_UNREACH_CODE4 : PORT_UNREACH_CODE6,
+		.icmp_type = v4 ? SB_PORT_UNREACH_TYPE4 : SB_PORT_UNREACH_TYPE6,
+		.icmp_code = v4 ? SB_PORT_UNREACH_CODE4 : SB_PORT_UNREACH_CODE6,
 	};
 
 	memcpy(h.local, to->bytes, sizeof(h.local));

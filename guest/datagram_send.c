@@ -198,9 +198,9 @@ static int copy_in(struct sb_datagram_sock *ds, u8 *to, struct iov_iter *from,
 	return bytes;
 }
 
-static int send_record(struct sb_datagram_sock *ds,
-		       const struct sb_datagram_target *target,
-		       struct iov_iter *from, u32 bytes, int flags)
+int sb_datagram_send_record(struct sb_datagram_sock *ds,
+			    const struct sb_datagram_target *target,
+			    struct iov_iter *from, u32 bytes, int flags)
 {
 	struct sb_sock *sb = &ds->sb;
 	long timeo = sock_sndtimeo(&sb->sk, flags & MSG_DONTWAIT);
@@ -226,9 +226,20 @@ static int send_record(struct sb_datagram_sock *ds,
 
 /* ---- one message ---- */
 
+static int send_outside(struct sb_datagram_sock *ds,
+			struct sb_datagram_target *target,
+			struct iov_iter *from, u32 bytes, int flags)
+{
+	int result = sb_pair_send(ds, target, from, bytes, flags);
+
+	if (result != -ENOLINK)
+		return result;
+	return sb_datagram_send_record(ds, target, from, bytes, flags);
+}
+
 static int send_one(struct sb_datagram_sock *ds,
-		    const struct sb_datagram_target *target,
-		    struct iov_iter *from, u32 bytes, int flags)
+		    struct sb_datagram_target *target, struct iov_iter *from,
+		    u32 bytes, int flags)
 {
 	u32 most = target->to.family == SB_FAMILY_IPV4 ? SB_DATAGRAM_MAX_IPV4
 						       : SB_DATAGRAM_MAX;
@@ -237,7 +248,7 @@ static int send_one(struct sb_datagram_sock *ds,
 	if (bytes > most)
 		return -EMSGSIZE;
 	if (!target->in_guest)
-		return send_record(ds, target, from, bytes, flags);
+		return send_outside(ds, target, from, bytes, flags);
 	error = sock_error(&ds->sb.sk);
 	if (error)
 		return error;
@@ -258,7 +269,7 @@ static int check_segments(const struct sb_datagram_target *target, u32 bytes)
 
 /* UDP_SEGMENT: one message, many datagrams, one bell */
 static int send_segments(struct sb_datagram_sock *ds,
-			 const struct sb_datagram_target *target,
+			 struct sb_datagram_target *target,
 			 struct iov_iter *from, u32 bytes, int flags)
 {
 	u32 piece, left = bytes;
@@ -277,7 +288,7 @@ static int send_segments(struct sb_datagram_sock *ds,
 }
 
 static int send_message(struct sb_datagram_sock *ds,
-			const struct sb_datagram_target *target,
+			struct sb_datagram_target *target,
 			struct iov_iter *from, u32 bytes, int flags)
 {
 	if (target->segment && bytes > target->segment)

@@ -24,12 +24,16 @@
  * struct route - a destination that is another guest's
  * @node: in its bucket
  * @to:   address and port
+ * @kind: SB_ENTRY_STREAM or SB_ENTRY_DATAGRAM
  * @line: number of the line, or NO_LINE
+ * @until: NO_LINE for datagrams: in jiffies, then nothing is known
  */
 struct route {
 	struct hlist_node node;
 	struct sb_address to;
+	u8 kind;
 	u16 line;
+	unsigned long until;
 };
 
 /**
@@ -64,12 +68,13 @@ static struct hlist_head *bucket(const struct sb_address *a)
 	return &routes[jhash(a->bytes, sizeof(a->bytes), a->port) % BUCKETS];
 }
 
-static struct route *find(const struct sb_address *to)
+static struct route *find(const struct sb_address *to, u8 kind)
 {
 	struct route *r;
 
 	hlist_for_each_entry(r, bucket(to), node)
-		if (r->to.port == to->port && sb_address_equal(&r->to, to))
+		if (r->to.port == to->port && r->kind == kind &&
+		    sb_address_equal(&r->to, to))
 			return r;
 	return NULL;
 }
@@ -93,9 +98,9 @@ static void forget_line(u16 line)
 				forget(r);
 }
 
-static void add(const struct sb_address *to, u16 line)
+static void add(const struct sb_address *to, u8 kind, u16 line)
 {
-	struct route *r = find(to);
+	struct route *r = find(to, kind);
 
 	if (route_count == SB_ROUTES_MAX)
 		forget_line(NO_LINE);
@@ -103,25 +108,31 @@ static void add(const struct sb_address *to, u16 line)
 		r = kzalloc(sizeof(*r), GFP_ATOMIC);
 		if (r) {
 			r->to = *to;
+			r->kind = kind;
 			hlist_add_head(&r->node, bucket(to));
 			route_count++;
 		}
 	}
-	if (r)
-		r->line = line;
+	if (!r)
+		return;
+	r->line = line;
+	r->until = jiffies + SB_NO_ROUTE_S * HZ;
 }
 
 void sb_direct_route(const struct sb_message *m)
 {
+	u8 kind = m->kind == SB_ENTRY_DATAGRAM ? SB_ENTRY_DATAGRAM
+					       : SB_ENTRY_STREAM;
 	struct sb_address to;
 
 	spin_lock_bh(&routes_lock);
 	if (sb_address_copy(&to, &m->remote))
-		add(&to, m->error ? NO_LINE : m->line);
+		add(&to, kind, m->error ? NO_LINE : m->line);
 	else if (m->error)
 		forget_line(m->line);
 	spin_unlock_bh(&routes_lock);
 	mod_delayed_work(sb_workqueue, &moves_work, 0);
+	sb_pair_route_news();
 }
 
 void sb_direct_forget(u16 line)
@@ -131,19 +142,57 @@ void sb_direct_forget(u16 line)
 	spin_unlock_bh(&routes_lock);
 }
 
-/* False: nothing is known about the destination */
-static bool look_up(const struct sb_address *to, u16 *line)
+/*
+ * A call that waits forgets that there is no line; nobody waits for what
+ * becomes of a datagram
+ */
+static bool is_stale(const struct route *r)
+{
+	return r->kind == SB_ENTRY_DATAGRAM && r->line == NO_LINE &&
+	       time_after_eq(jiffies, r->until);
+}
+
+bool sb_direct_find(const struct sb_address *to, enum sb_entry_kind kind,
+		    u16 *line)
 {
 	struct route *r;
 
 	if (!READ_ONCE(route_count))
 		return false;
 	spin_lock_bh(&routes_lock);
-	r = find(to);
+	r = find(to, kind);
+	if (r && is_stale(r)) {
+		forget(r);
+		r = NULL;
+	}
 	if (r)
 		*line = r->line;
 	spin_unlock_bh(&routes_lock);
 	return r;
+}
+
+void sb_direct_forget_place(const struct sb_address *to,
+			    enum sb_entry_kind kind)
+{
+	struct route *r;
+
+	spin_lock_bh(&routes_lock);
+	r = find(to, kind);
+	if (r)
+		forget(r);
+	spin_unlock_bh(&routes_lock);
+}
+
+void sb_direct_none(const struct sb_address *to, enum sb_entry_kind kind)
+{
+	spin_lock_bh(&routes_lock);
+	add(to, kind, NO_LINE);
+	spin_unlock_bh(&routes_lock);
+}
+
+static bool look_up(const struct sb_address *to, u16 *line)
+{
+	return sb_direct_find(to, SB_ENTRY_STREAM, line);
 }
 
 struct sb_guest_line *sb_direct_line(const struct sb_address *to)
@@ -224,7 +273,7 @@ bool sb_direct_moved(struct sb_sock *sb)
 	m->until = jiffies + SB_ROUTE_S * HZ;
 	m->proxied = direct;
 	spin_lock_bh(&routes_lock);
-	r = find(&m->to);
+	r = find(&m->to, SB_ENTRY_STREAM);
 	/* the other guest, or the operator, knows better by now */
 	if (r && (direct || r->line == NO_LINE))
 		forget(r);

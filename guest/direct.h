@@ -73,15 +73,16 @@ struct sb_foreign_page {
  * @lock:    guards the rest
  * @from:    addresses of the caller
  * @froms:   how many
- * @to:      addresses and ports of ours that may be called
- * @tos:     how many
+ * @to:      addresses and ports of ours that may be called: by streams, by
+ *           datagrams
+ * @tos:     how many of each
  */
 struct sb_admissions {
 	spinlock_t lock;
 	struct sb_address from[SB_ADDRESSES_MAX];
 	unsigned int froms;
-	struct sb_address to[SB_ADMISSIONS_MAX];
-	unsigned int tos;
+	struct sb_address to[2][SB_ADMISSIONS_MAX];
+	unsigned int tos[2];
 };
 
 /**
@@ -179,8 +180,12 @@ void sb_admission_init(struct sb_admissions *a);
 /* As ADMIT says. 0, or -errno: no such thing, no room */
 int sb_admission_take(struct sb_admissions *a, const struct sb_message *m);
 /* 0, or the errno that the caller gets */
-int sb_admission_check(struct sb_admissions *a, const struct sb_address *from,
+int sb_admission_check(struct sb_admissions *a, enum sb_entry_kind kind,
+		       const struct sb_address *from,
 		       const struct sb_address *to);
+/* Is it an address of the caller, whatever the port? */
+bool sb_admission_has_from(struct sb_admissions *a,
+			   const struct sb_address *from);
 
 /* ---- direct.c: calls to other guests ---- */
 /* The line that leads straight to who has @to, referenced; or NULL */
@@ -195,6 +200,26 @@ bool sb_direct_moved(struct sb_sock *sb);
 void sb_direct_route(const struct sb_message *m);
 /* Forget all routes over a line */
 void sb_direct_forget(u16 line);
+/*
+ * Which line leads to a destination? SB_LINES_MAX: there is no direct way.
+ * False: nothing is known
+ */
+bool sb_direct_find(const struct sb_address *to, enum sb_entry_kind kind,
+		    u16 *line);
+/* Nothing is known of it any more */
+void sb_direct_forget_place(const struct sb_address *to,
+			    enum sb_entry_kind kind);
+/* There is no direct way for now */
+void sb_direct_none(const struct sb_address *to, enum sb_entry_kind kind);
+
+/* ---- pair.c: datagrams; see pair.h ---- */
+/* A bell of the circuit, or its end; under RCU */
+void sb_pair_bell(struct sb_pair *p);
+/* Another guest offers a circuit for datagrams. 0, or an errno for it */
+int sb_pair_take(struct sb_circuit *c, struct sb_channel *channel,
+		 struct sb_admissions *admissions);
+/* pair_wait.c: a route has come, or will not */
+void sb_pair_route_news(void);
 
 /* Does the circuit lead to another guest, whichever of the two owns it? */
 static inline bool sb_circuit_is_direct(const struct sb_circuit *c)

@@ -399,6 +399,7 @@ static void confirm(const struct sb_message *admit, int error)
 		.type = SB_MESSAGE_ADMITTED,
 		.line = admit->line,
 		.error = -error,
+		.kind = admit->kind,
 		.local = admit->local,
 	};
 

@@ -63,6 +63,7 @@ enum sb_circuit_state {
  * @end:        the sockets at both ends, by enum sb_side; on a line only the
  *              owner's; under RCU
  * @listener:   to which it is posted, under RCU
+ * @pair:       the kernels' own: datagrams of two guests, under RCU
  * @node:       in the list of its state
  * @request:    in the trunk's list of messages that had no room
  * @later:      in-guest: rings the other end from a work item
@@ -97,6 +98,7 @@ struct sb_circuit {
 	grant_ref_t list_gref;
 	struct sb_sock __rcu *end[2];
 	struct sb_listener __rcu *listener;
+	struct sb_pair __rcu *pair;
 	struct list_head node;
 	union {
 		struct list_head request;
@@ -123,6 +125,7 @@ struct sb_circuit {
  * @doze_skips: how often it is not tried; the dozer's
  * @poll:    what the dozer tells the hypervisor
  * @left:    summary bits taken but not yet looked at; the tasklet's
+ * @more:    work that the last answer was, beyond a bell; the tasklet's
  * @tasklet: answers the bells
  * @answer:  what to do about the bell of an entry; in the tasklet, under RCU
  * @look:    is there news of the other end? The same; may be NULL
@@ -139,6 +142,7 @@ struct sb_channel {
 	u8 doze_skips;
 	struct sched_poll poll;
 	u64 left;
+	u32 more;
 	struct tasklet_struct tasklet;
 	void (*answer)(struct sb_channel *ch, u32 entry);
 	bool (*look)(struct sb_channel *ch);
@@ -275,6 +279,8 @@ void sb_circuit_wipe(struct sb_circuit *c);
 void sb_circuit_ring(struct sb_circuit *c, enum sb_side side);
 /* The same while the spinlock of this end's socket is held */
 void sb_circuit_ring_locked(struct sb_circuit *c, enum sb_side side);
+/* The other side rang: whoever is its owner is to look; under RCU */
+void sb_circuit_bell_owner(struct sb_circuit *c);
 /* An end stores its word, for good, and lets go of the circuit */
 void sb_circuit_leave(struct sb_circuit *c, enum sb_side side, u32 flags);
 /* Blank circuits for in-guest use */

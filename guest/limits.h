@@ -69,8 +69,22 @@
 /* How long a call waits to hear of the line to repeat it on */
 #define SB_ROUTE_S 3u
 #define SB_ROUTE_TICK_MS 100u
+/* How long datagrams go through the proxy when there is no direct way */
+#define SB_NO_ROUTE_S 10u
 /* How often one call is repeated */
 #define SB_MOVES_MAX 3u
+
+/*
+ * Datagrams between two guests: pairs of guests, one for each direct line at
+ * most; records taken out of a ring in one go; how long a ring may stand still
+ * until datagrams for it are dropped; how long after one that ended no other
+ * is made; datagrams that wait for a route
+ */
+#define SB_PAIRS_MAX 64u
+#define SB_RECORDS_PER_RUN 64u
+#define SB_PAIR_STALL_MS 200u
+#define SB_PAIR_AGAIN_S 1u
+#define SB_PARCELS_MAX 256u
 
 /* How long a closed socket's circuit may take to drain, then it is reset */
 #define SB_ORPHAN_S 120u

@@ -39,15 +39,12 @@ static bool look_at_peer(struct sb_channel *channel)
 static void answer(struct sb_channel *channel, u32 entry)
 {
 	struct sb_circuit *c = sb_table_slot(line_of(channel), entry);
-	struct sb_sock *sb;
 
 	if (!c)
 		return;
 	switch (READ_ONCE(c->state)) {
 	case SB_CIRCUIT_BUSY:
-		sb = rcu_dereference(c->end[SB_OWNER]);
-		if (sb)
-			sb_stream_bell(sb);
+		sb_circuit_bell_owner(c);
 		break;
 	case SB_CIRCUIT_POSTED:
 		sb_accept_bell(c);

@@ -401,14 +401,6 @@ static void visit_circuits(struct sb_guest_line *line,
 	}
 }
 
-static void bell_owner(struct sb_circuit *c)
-{
-	struct sb_sock *sb = rcu_dereference(c->end[SB_OWNER]);
-
-	if (sb)
-		sb_stream_bell(sb);
-}
-
 /* Bells that the former peer had taken and not answered are rung again */
 static void ring_again(struct sb_circuit *c)
 {
@@ -506,7 +498,7 @@ static void expire(struct sb_circuit *c)
 	    sb_word_state(word) >= SB_PEER_OPEN)
 		return;
 	WRITE_ONCE(c->refused, ETIMEDOUT);
-	bell_owner(c);
+	sb_circuit_bell_owner(c);
 }
 
 void sb_pool_sweep(struct work_struct *work)
@@ -549,7 +541,7 @@ static void lose_one(struct sb_circuit *c)
 	spin_unlock_bh(&line->lock);
 	sb_trunk_forget(c);
 	sb_accept_lost(c);
-	bell_owner(c);
+	sb_circuit_bell_owner(c);
 }
 
 /* The line is marked lost: nobody places a circuit on it any more */

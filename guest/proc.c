@@ -119,6 +119,8 @@ static void show_counters(struct seq_file *file)
 		{ "circuits_ended", &sb_counters.circuits_ended },
 		{ "loopback_opened", &sb_counters.loopback_opened },
 		{ "datagrams_in_guest", &sb_counters.datagrams_in_guest },
+		{ "datagrams_direct_out", &sb_counters.datagrams_direct_out },
+		{ "datagrams_direct_in", &sb_counters.datagrams_direct_in },
 		{ "datagrams_dropped", &sb_counters.datagrams_dropped },
 		{ "lies", &sb_counters.lies },
 		{ "pages_quarantined", &sb_counters.pages_quarantined },

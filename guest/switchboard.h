@@ -40,6 +40,7 @@
 struct sb_circuit;
 struct sb_listener;
 struct sb_exposure;
+struct sb_pair;
 struct seq_file;
 
 /**
@@ -135,11 +136,13 @@ static inline struct sb_sock *sb_sk(const struct sock *sk)
  * @messages_received: orders and answers on the trunk
  * @loopback_opened:   in-guest connections
  * @datagrams_in_guest: datagrams queued at another socket of this guest
+ * @datagrams_direct_out: datagrams put into another guest's ring
+ * @datagrams_direct_in: datagrams of other guests queued at a socket
  * @datagrams_dropped: datagrams for which there was no room, or no use
  * @sockets:           sockets that exist now
  * @direct_called:     calls over direct lines
  * @direct_taken:      calls of other guests that were taken
- * @direct_refused:    calls of other guests that were not
+ * @direct_refused:    calls and datagrams of other guests that were not
  * @pages_foreign:     pages of other guests' circuits that are mapped
  */
 struct sb_counters {
@@ -161,6 +164,8 @@ struct sb_counters {
 	atomic64_t messages_received;
 	atomic64_t loopback_opened;
 	atomic64_t datagrams_in_guest;
+	atomic64_t datagrams_direct_out;
+	atomic64_t datagrams_direct_in;
 	atomic64_t datagrams_dropped;
 	atomic64_t sockets;
 	atomic64_t direct_called;

@@ -352,6 +352,7 @@ static void init_rings(void)
 	trunk.rx.size = SB_TRUNK_AREA_BYTES;
 	sb_reader_arm(&trunk.rx, MESSAGE_BYTES);
 	trunk.header->version = SB_TRUNK_VERSION;
+	trunk.header->features = SB_TRUNK_DATAGRAMS;
 	sb_store(&trunk.header->magic, SB_TRUNK_MAGIC);
 }
 

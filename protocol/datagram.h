@@ -13,6 +13,10 @@
  * that asks for something impossible (an unknown family, say) costs that
  * record, which is dropped and counted.
  *
+ * On a direct line both sides write the same: @remote is where the datagram
+ * goes, @local and @info where it comes from; an error record has all of them
+ * as they were in the datagram that it is about.
+ *
  * There is no room for a record: the writer drops the datagram and counts it,
  * as UDP does. (A guest's program that may block waits instead.)
  */
@@ -55,7 +59,9 @@ enum sb_datagram_kind {
 #define SB_DATAGRAM_CUT 0x10u
 /* Owner to peer: send without a router (MSG_DONTROUTE) */
 #define SB_DATAGRAM_DIRECT 0x20u
-#define SB_DATAGRAM_FLAGS 0x3fu
+/* Owner to proxy: send it even when there is a direct line for it */
+#define SB_DATAGRAM_PROXIED 0x40u
+#define SB_DATAGRAM_FLAGS 0x7fu
 
 /**
  * struct sb_datagram - the header of a record
@@ -76,7 +82,8 @@ enum sb_datagram_kind {
  * @icmp_code: of an error record
  * @drops:     peer to owner: datagrams of this socket lost so far for want of
  *             room, modulo 2^32
- * @info:      of an error record: the MTU, where the error tells it
+ * @info:      of an error record: the MTU, where the error tells it; on a
+ *             direct line: the port that goes with @local
  */
 struct sb_datagram {
 	uint32_t bytes;

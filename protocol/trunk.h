@@ -19,6 +19,9 @@
 #define SB_TRUNK_AREA_PAGES 2u
 #define SB_TRUNK_AREA_BYTES (SB_TRUNK_AREA_PAGES * SB_PAGE_BYTES)
 
+/* Feature: ADMIT and ROUTE may be about datagrams */
+#define SB_TRUNK_DATAGRAMS 0x1u
+
 /* Lines of one guest are numbered below this */
 #define SB_LINES_MAX 64u
 
@@ -28,7 +31,7 @@ enum sb_message_type {
 	SB_MESSAGE_LINE_GONE = 2, /* line: torn down, its grants ended */
 	SB_MESSAGE_LISTEN = 4, /* line, entry, generation, local, backlog */
 	SB_MESSAGE_LINE_TAKEN = 5, /* line, domain, gref, port; error */
-	SB_MESSAGE_ADMITTED = 6, /* line, local; error */
+	SB_MESSAGE_ADMITTED = 6, /* line, local, kind; error */
 	/* operator to guest */
 	SB_MESSAGE_ADDRESS = 0x81, /* local: address; prefix */
 	SB_MESSAGE_NAMESERVER = 0x82, /* local: address */
@@ -38,8 +41,8 @@ enum sb_message_type {
 	SB_MESSAGE_REFUSED = 0x86, /* line, entry, generation, error */
 	SB_MESSAGE_LINE_OFFERED = 0x87, /* line, kind, domain, gref, port */
 	SB_MESSAGE_LINE_ENDED = 0x88, /* line: offered once, now let go of it */
-	SB_MESSAGE_ADMIT = 0x89, /* line, local or remote; error: no longer */
-	SB_MESSAGE_ROUTE = 0x8a, /* line, remote; error: no longer, or not */
+	SB_MESSAGE_ADMIT = 0x89, /* line, local, kind; remote; error: not now */
+	SB_MESSAGE_ROUTE = 0x8a, /* line, remote, kind; error: no way */
 };
 
 /**
@@ -53,7 +56,8 @@ enum sb_message_type {
  * @port:       event channel of the line's owner
  * @domain:     to whom the line and its channel are to be granted; of a line
  *              that is offered: whose it is
- * @kind:       enum sb_line_kind
+ * @kind:       enum sb_line_kind; of an address that may be called what may go
+ *              there: SB_ENTRY_STREAM or SB_ENTRY_DATAGRAM
  * @prefix:     length in bits of the network part of @local
  * @reserved0:  zero
  * @backlog:    listen()'s second argument
@@ -85,7 +89,7 @@ struct sb_message {
  * @magic:    SB_TRUNK_MAGIC
  * @version:  SB_TRUNK_VERSION
  * @reserved0: zero
- * @features: feature bits the guest offers; none are defined yet
+ * @features: feature bits the guest offers: SB_TRUNK_DATAGRAMS
  * @tx_gref:  pages of the guest's messages
  * @rx_gref:  pages of the operator's messages
  * @peer_version: 0 until the operator has attached, then SB_TRUNK_VERSION

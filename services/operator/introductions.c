@@ -41,7 +41,8 @@ static void dismiss(struct introduction *i)
 	};
 
 	while (i->caller && i->waits) {
-		m.remote = i->waiting[--i->waits];
+		m.remote = i->waiting[--i->waits].to;
+		m.kind = i->waiting[i->waits].kind;
 		guest_send(i->caller, &m);
 	}
 }
@@ -59,8 +60,10 @@ static void end(struct operator_service *o, struct introduction *i)
 			tell(i->caller, SB_MESSAGE_LINE_LOST, i->caller_line);
 		if (i->callee && i->callee_line)
 			tell(i->callee, SB_MESSAGE_LINE_ENDED, i->callee_line);
-		if (i->caller)
+		if (i->caller) {
 			line_withdraw(&i->caller->line[OPERATOR_TCP_LINE]);
+			line_withdraw(&i->caller->line[OPERATOR_UDP_LINE]);
+		}
 		i->busy = was_busy;
 	}
 	introduction_release(o, i);
@@ -113,15 +116,29 @@ static bool may_meet(const struct guest *caller, const struct guest *callee)
 	       trunk_attached(&caller->trunk) && trunk_attached(&callee->trunk);
 }
 
+static uint32_t protocol_of(uint8_t kind)
+{
+	return kind == SB_ENTRY_DATAGRAM ? CONFIG_UDP : CONFIG_TCP;
+}
+
+/* Do both know of datagrams on direct lines? */
+static bool both_can(const struct guest *caller, const struct guest *callee,
+		     uint8_t kind)
+{
+	return kind == SB_ENTRY_STREAM ||
+	       (caller->trunk.features & callee->trunk.features &
+		SB_TRUNK_DATAGRAMS);
+}
+
 /* Who has that address, if it is here and publishes the port */
 static struct guest *callee_of(const struct operator_service *o,
-			       const struct sb_address *remote)
+			       const struct introduction_place *place)
 {
-	const struct config_guest *c = policy_callee(o->config, remote);
+	const struct config_guest *c = policy_callee(o->config, &place->to);
 	struct sb_address at;
 	struct guest *g;
 
-	if (!c || policy_publish(c, CONFIG_TCP, remote, &at))
+	if (!c || policy_publish(c, protocol_of(place->kind), &place->to, &at))
 		return NULL;
 	for (g = o->guests; g; g = g->next) {
 		if (g->config == c)
@@ -130,24 +147,32 @@ static struct guest *callee_of(const struct operator_service *o,
 	return NULL;
 }
 
+static bool same_place(const struct introduction_place *a,
+		       const struct introduction_place *b)
+{
+	return a->kind == b->kind && a->to.port == b->to.port &&
+	       address_equal(&a->to, &b->to);
+}
+
 /* Return: false, it has to wait for too much */
-static bool wait_for_line(struct introduction *i, const struct sb_address *to)
+static bool wait_for_line(struct introduction *i,
+			  const struct introduction_place *place)
 {
 	uint32_t n;
 
 	for (n = 0; n < i->waits; n++) {
-		if (address_equal(&i->waiting[n], to) &&
-		    i->waiting[n].port == to->port)
+		if (same_place(&i->waiting[n], place))
 			return true;
 	}
 	if (i->waits == LIMIT_INTRODUCTION_WAITS)
 		return false;
-	i->waiting[i->waits++] = *to;
+	i->waiting[i->waits++] = *place;
 	return true;
 }
 
 static bool introduce(struct operator_service *o, struct guest *caller,
-		      struct guest *callee, const struct sb_address *to)
+		      struct guest *callee,
+		      const struct introduction_place *place)
 {
 	struct introduction *i = introduction_add(o, caller, callee);
 	struct sb_message m = {
@@ -165,30 +190,34 @@ static bool introduce(struct operator_service *o, struct guest *caller,
 	}
 	i->caller_line = m.line;
 	i->state = INTRODUCTION_WANTED;
-	wait_for_line(i, to);
+	wait_for_line(i, place);
 	guest_send(caller, &m);
 	return true;
 }
 
 /* The callee is told; what it answers makes the route */
-static void admit(struct introduction *i, const struct sb_address *to)
+static void admit(struct introduction *i,
+		  const struct introduction_place *place)
 {
 	struct sb_message m = {
 		.type = SB_MESSAGE_ADMIT,
 		.line = i->callee_line,
-		.local = *to,
+		.kind = place->kind,
+		.local = place->to,
 	};
 
 	guest_send(i->callee, &m);
 }
 
-bool introduction_wanted(struct guest *caller, const struct sb_address *remote)
+bool introduction_wanted(struct guest *caller,
+			 const struct introduction_place *place)
 {
 	struct operator_service *o = caller->op;
-	struct guest *callee = callee_of(o, remote);
+	struct guest *callee = callee_of(o, place);
 	struct introduction *i;
 
-	if (!callee || !may_meet(caller, callee))
+	if (!callee || !may_meet(caller, callee) ||
+	    !both_can(caller, callee, place->kind))
 		return false;
 	i = introduction_find(o, caller, callee);
 	if (i && i->state == INTRODUCTION_ENDING) {
@@ -198,10 +227,10 @@ bool introduction_wanted(struct guest *caller, const struct sb_address *remote)
 		i = NULL;
 	}
 	if (!i)
-		return introduce(o, caller, callee, remote);
+		return introduce(o, caller, callee, place);
 	if (i->state != INTRODUCTION_UP)
-		return wait_for_line(i, remote);
-	admit(i, remote);
+		return wait_for_line(i, place);
+	admit(i, place);
 	return true;
 }
 
@@ -385,23 +414,25 @@ bool introduction_line_gone(struct guest *g, const struct sb_message *m)
 }
 
 static bool is_allowed(const struct introduction *i,
-		       const struct sb_address *to)
+		       const struct introduction_place *place)
 {
 	const struct operator_service *o = i->callee->op;
 
-	return address_valid(to) && callee_of(o, to) == i->callee &&
+	return (place->kind == SB_ENTRY_STREAM ||
+		place->kind == SB_ENTRY_DATAGRAM) &&
+	       address_valid(&place->to) && callee_of(o, place) == i->callee &&
 	       may_meet(i->caller, i->callee) &&
 	       policy_connect(o->config, i->caller->config, &o->host,
-			      CONFIG_TCP, to) == 0;
+			      protocol_of(place->kind), &place->to) == 0;
 }
 
-static void stop_waiting(struct introduction *i, const struct sb_address *to)
+static void stop_waiting(struct introduction *i,
+			 const struct introduction_place *place)
 {
 	uint32_t n;
 
 	for (n = 0; n < i->waits; n++) {
-		if (address_equal(&i->waiting[n], to) &&
-		    i->waiting[n].port == to->port)
+		if (same_place(&i->waiting[n], place))
 			i->waiting[n--] = i->waiting[--i->waits];
 	}
 }
@@ -411,16 +442,18 @@ bool introduction_admitted(struct guest *g, const struct sb_message *m)
 	struct introduction *i = introduction_by_callee(g, m->line);
 	struct sb_message route = {
 		.type = SB_MESSAGE_ROUTE,
+		.kind = m->kind,
 		.remote = m->local,
 	};
+	struct introduction_place place = { .to = m->local, .kind = m->kind };
 
 	if (!i)
 		return false;
 	if (i->state != INTRODUCTION_UP)
 		return true;
-	if (!is_allowed(i, &m->local))
+	if (!is_allowed(i, &place))
 		return !m->local.family || address_valid(&m->local);
-	stop_waiting(i, &m->local);
+	stop_waiting(i, &place);
 	route.line = i->caller_line;
 	route.error = m->error ? EREMCHG : 0;
 	g->op->counter[COUNT_ROUTES]++;

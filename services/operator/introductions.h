@@ -32,6 +32,16 @@ enum introduction_state {
 };
 
 /**
+ * struct introduction_place - a destination
+ * @to:   unmapped, with its port
+ * @kind: SB_ENTRY_STREAM or SB_ENTRY_DATAGRAM
+ */
+struct introduction_place {
+	struct sb_address to;
+	uint8_t kind;
+};
+
+/**
  * struct introduction - a line from one guest to another
  * @next:        all of them
  * @caller:      who owns the line; NULL when gone
@@ -60,7 +70,7 @@ struct introduction {
 	uint16_t callee_line;
 	uint32_t gref;
 	uint32_t port;
-	struct sb_address waiting[LIMIT_INTRODUCTION_WAITS];
+	struct introduction_place waiting[LIMIT_INTRODUCTION_WAITS];
 	uint32_t waits;
 	uint64_t since_ms;
 	uint64_t again_ms;
@@ -69,12 +79,13 @@ struct introduction {
 
 /**
  * introduction_wanted() - will these two meet directly?
- * @caller: may connect to @remote
- * @remote: unmapped, with its port
+ * @caller: may connect to @place
+ * @place:  of a stream, or of datagrams
  *
  * Begins whatever is missing. Return: yes; then the proxy answers EREMCHG.
  */
-bool introduction_wanted(struct guest *caller, const struct sb_address *remote);
+bool introduction_wanted(struct guest *caller,
+			 const struct introduction_place *place);
 /* A guest's trunk is gone: so are its lines */
 void introductions_leave(struct guest *g);
 /* The configuration is another: ask again about every destination */

@@ -38,6 +38,19 @@ static uint32_t protocol_of(const struct ipc_question *q)
 	return q->remote.port ? CONFIG_UDP : CONFIG_ICMP;
 }
 
+/* Another guest's, and straight to it? */
+static bool meet(struct guest *g, const struct ipc_question *q,
+		 const struct sb_address *remote)
+{
+	struct introduction_place place = {
+		.to = *remote,
+		.kind = q->kind == IPC_KIND_STREAM ? SB_ENTRY_STREAM
+						   : SB_ENTRY_DATAGRAM,
+	};
+
+	return introduction_wanted(g, &place);
+}
+
 /* Return: 0, with where to go and where from, or an errno for the guest */
 static int judge_connect(struct guest *g, const struct ipc_question *q,
 			 struct ipc_verdict *v)
@@ -55,10 +68,10 @@ static int judge_connect(struct guest *g, const struct ipc_question *q,
 			    &remote);
 		return refuse(g, COUNT_REFUSED_POLICY, error);
 	}
-	if (q->kind == IPC_KIND_STREAM && introduction_wanted(g, &remote)) {
-		v->direct = true;
+	v->direct = meet(g, q, &remote);
+	if (v->direct && q->kind == IPC_KIND_STREAM)
 		return 0;
-	}
+	/* a datagram may have to go through the proxy all the same */
 	error = policy_route(o->config, protocol, &remote);
 	if (error)
 		return refuse(g, COUNT_REFUSED_POLICY, error);

@@ -99,7 +99,8 @@ int trunk_attach(struct trunk *t, struct hypervisor *h,
 		return err;
 	}
 	t->taken_over = sb_load(&t->page->peer_version) != 0;
-	sb_store(&t->page->peer_features, 0);
+	t->features = sb_load(&t->page->features) & SB_TRUNK_DATAGRAMS;
+	sb_store(&t->page->peer_features, t->features);
 	sb_store(&t->page->peer_epoch, epoch);
 	sb_store(&t->page->peer_version, SB_TRUNK_VERSION);
 	/* whatever the last operator's death swallowed */

@@ -25,6 +25,7 @@
  * @writer:     of @rx
  * @channel:    local event channel
  * @taken_over: another operator was attached before
+ * @features:   those that the guest offers and we use
  * @queued:     messages of @queue that wait, the first at @queue_at
  */
 struct trunk {
@@ -36,6 +37,7 @@ struct trunk {
 	struct sb_writer writer;
 	int channel;
 	bool taken_over;
+	uint32_t features;
 	uint32_t queued;
 	uint32_t queue_at;
 	struct sb_message queue[LIMIT_TRUNK_ANSWERS];

@@ -337,6 +337,7 @@ static const char *const count_name[] = {
 	NAME(DROP_NO_ROOM, "dropped-no-room"),
 	NAME(DROP_STRANGER, "dropped-stranger"),
 	NAME(DROP_ERROR, "dropped-error"),
+	NAME(GIVEN_BACK, "given-back"),
 	NAME(CUT, "cut"),
 #undef NAME
 };

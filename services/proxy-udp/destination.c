@@ -90,12 +90,20 @@ static struct sb_address plain(const struct sb_address *a)
 	return result;
 }
 
-int destination_find(struct datagrams *d, const struct sb_address *shown,
+/* A program that is gone could not send it again */
+static bool can_go_back(const struct datagrams *d, const struct sb_datagram *h)
+{
+	uint32_t owner = sb_load(&d->circuit.shared->owner);
+
+	return !(h->flags & SB_DATAGRAM_PROXIED) && !(owner & SB_WORD_FIN);
+}
+
+int destination_find(struct datagrams *d, const struct sb_datagram *header,
 		     struct sb_address *real)
 {
 	struct outlet *o = d->outlet;
 	struct verdict_key key = { .kind = IPC_KIND_DATAGRAM,
-				   .remote = plain(shown) };
+				   .remote = plain(&header->remote) };
 	struct verdict_answer answer;
 
 	*real = outlet_unshow(&key.remote);
@@ -105,8 +113,8 @@ int destination_find(struct datagrams *d, const struct sb_address *shown,
 		return -EINPROGRESS;
 	if (answer.error)
 		return -(int)answer.error;
-	if (answer.direct)
-		return -EHOSTUNREACH;
+	if (answer.direct && can_go_back(d, header))
+		return -EREMCHG;
 	*real = plain(&answer.to);
 	remember_peer(d, real);
 	if (memcmp(real, &key.remote, sizeof(*real)) != 0)

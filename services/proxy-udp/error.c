@@ -144,6 +144,28 @@ unsigned int error_drain(struct datagrams *d)
 	return local;
 }
 
+/* As in the guest's ring, where the payload may wrap */
+void error_give_back(struct datagrams *d, const struct sb_datagram *header)
+{
+	static uint8_t payload[SB_DATAGRAM_MAX];
+	const struct circuit *c = &d->circuit;
+	uint32_t size = c->tx.size;
+	uint32_t at = (c->tx.consumed + sizeof(*header)) & (size - 1);
+	uint32_t run = size - at < header->bytes ? size - at : header->bytes;
+	struct sb_datagram h = *header;
+
+	memcpy(payload, circuit_tx_area(c) + at, run);
+	memcpy(payload + run, circuit_tx_area(c), header->bytes - run);
+	h.kind = SB_DATAGRAM_ERROR_LOCAL;
+	h.error = EREMCHG;
+	h.drops = d->outlet->drops;
+	udp_count(d, UDP_GIVEN_BACK, 1);
+	if (!d->outlet->pending && receive_put(d, &h, payload))
+		receive_publish(d);
+	else
+		pending_add(d, &h, payload);
+}
+
 void error_tell(struct datagrams *d, const struct sb_datagram *header,
 		uint32_t error)
 {

@@ -65,6 +65,7 @@ static int note_joined(struct datagrams *d)
 int group_change(struct datagrams *d, const struct sb_datagram *header)
 {
 	struct sb_address group = address_unmap(&header->remote), real;
+	struct sb_datagram wanted = *header;
 	struct outlet *o = d->outlet;
 	int error;
 
@@ -73,7 +74,9 @@ int group_change(struct datagrams *d, const struct sb_datagram *header)
 	if (!group.port)
 		group.port = d->bound.port;
 	if (header->kind == SB_DATAGRAM_JOIN) {
-		error = destination_find(d, &group, &real);
+		wanted.remote = group;
+		wanted.flags |= SB_DATAGRAM_PROXIED;
+		error = destination_find(d, &wanted, &real);
 		if (!error)
 			error = note_joined(d);
 		if (error)

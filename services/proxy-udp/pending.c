@@ -144,14 +144,19 @@ bool pending_run(struct datagrams *d)
 	struct outlet *o = d->outlet;
 	uint64_t payload = 0;
 	unsigned int count = 0;
+	bool put = false;
 
 	while (o->pending && fits(d, o->pending) &&
 	       receive_put(d, &o->pending->header, o->pending->payload)) {
-		payload += o->pending->header.bytes;
-		count++;
+		put = true;
+		/* what is given back came from nobody */
+		if (o->pending->header.kind == SB_DATAGRAM_DATA) {
+			payload += o->pending->header.bytes;
+			count++;
+		}
 		remove_first(o);
 	}
-	if (count) {
+	if (put) {
 		o->received += payload;
 		udp_count(d, UDP_RECEIVED, count);
 		udp_count(d, UDP_RECEIVED_BYTES, payload);

@@ -164,9 +164,13 @@ static enum verdict_on_record look_at(struct datagrams *d, unsigned int n,
 
 	if (wrong || h->kind != SB_DATAGRAM_DATA)
 		return n ? RECORD_WAITS : handle_alone(d, h, wrong);
-	error = destination_find(d, &h->remote, &to);
+	error = destination_find(d, h, &to);
 	if (error == -EINPROGRESS || (error && n))
 		return RECORD_WAITS;
+	if (error == -EREMCHG) {
+		error_give_back(d, h);
+		return RECORD_DONE;
+	}
 	if (error) {
 		drop(d, h, UDP_DROP_REFUSED, (uint32_t)-error);
 		return RECORD_DONE;

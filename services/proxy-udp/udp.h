@@ -60,6 +60,7 @@ enum udp_count {
 	UDP_DROP_SOCKET, /* the socket's buffer was full */
 	UDP_DROP_NO_ROOM, /* the guest does not read */
 	UDP_DROP_STRANGER, /* from where the guest has not sent to */
+	UDP_GIVEN_BACK, /* to be sent over a direct line */
 	UDP_DROP_ERROR, /* ICMP errors without room for them */
 	UDP_CUT, /* not lost, but shortened */
 	UDP_COUNTS_END
@@ -326,13 +327,15 @@ void destination_end(struct udp_line *ul);
 /* What the operator said holds no more */
 void destination_withdraw(struct udp_line *ul);
 /**
- * destination_find() - where does a datagram to @shown go?
- * @real: where
+ * destination_find() - where does a datagram go?
+ * @header: its record's
+ * @real:   where
  *
- * Return: 0; -EINPROGRESS: it was asked, the circuit will be looked at; or the
+ * Return: 0; -EINPROGRESS: it was asked, the circuit will be looked at;
+ * -EREMCHG: to another guest, which its sender can reach directly; or the
  * -errno of a refusal.
  */
-int destination_find(struct datagrams *d, const struct sb_address *shown,
+int destination_find(struct datagrams *d, const struct sb_datagram *header,
 		     struct sb_address *real);
 /* The same for the place to bind to */
 int destination_place(struct datagrams *d, struct sb_address *place);
@@ -378,6 +381,8 @@ unsigned int error_drain(struct datagrams *d);
 /* A record could not be sent */
 void error_tell(struct datagrams *d, const struct sb_datagram *header,
 		uint32_t error);
+/* The record in front has to go another way: the guest gets it back */
+void error_give_back(struct datagrams *d, const struct sb_datagram *header);
 
 /* --- exchange.c --- */
 

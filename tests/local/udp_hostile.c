@@ -94,7 +94,7 @@ static const struct {
 	{ { .kind = 0, .remote = { .family = 4, .port = 9 } }, EINVAL },
 	{ { .kind = 2, .remote = { .family = 4, .port = 9 } }, EINVAL },
 	{ { .kind = 255, .remote = { .family = 4, .port = 9 } }, EINVAL },
-	{ { .kind = 1, .flags = 0x40, .remote = { .family = 4, .port = 9 } },
+	{ { .kind = 1, .flags = 0x80, .remote = { .family = 4, .port = 9 } },
 	  EINVAL },
 	{ { .kind = 1, .error = 1, .remote = { .family = 4, .port = 9 } },
 	  EINVAL },

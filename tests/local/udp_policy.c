@@ -310,6 +310,62 @@ START_TEST(another_guest_is_reached_where_it_publishes)
 }
 END_TEST
 
+/* The operator's answer to the next question: it is another guest's */
+static void answer_direct(void)
+{
+	static struct ipc_message m;
+
+	memset(&m, 0, sizeof(m));
+	m.type = IPC_ORDER_VERDICT;
+	m.verdict.question = *stage_udp_question(&stage);
+	m.verdict.direct = true;
+	stage_order(&stage, &m);
+}
+
+START_TEST(what_another_guest_can_be_told_directly_is_given_back)
+{
+	static uint8_t pattern[1500], payload[1500];
+	struct guest_circuit *c = stage_udp_open(line, 2);
+	struct sb_address to;
+	int fd = stage_udp_socket(SB_FAMILY_IPV4, &to);
+	struct sb_datagram h = { .kind = SB_DATAGRAM_DATA,
+				 .bytes = 5,
+				 .flags = SB_DATAGRAM_HOPS,
+				 .hops = 9,
+				 .remote = to },
+			   back;
+	char text[8];
+
+	for (size_t i = 0; i < sizeof(pattern); i++)
+		pattern[i] = (uint8_t)(i * 7);
+	/* more than once round the ring, so that some of them wrap */
+	for (int i = 0; i < 200; i++) {
+		h.bytes = 5 + (uint32_t)i * 7;
+		ck_assert_int_eq(guest_datagram_put(c, &h, pattern), 0);
+		answer_direct();
+		ck_assert_int_eq(guest_datagram_wait(c, &back, payload,
+						     sizeof(payload),
+						     STAGE_TIMEOUT_MS),
+				 (int)h.bytes);
+		ck_assert_mem_eq(payload, pattern, h.bytes);
+		ck_assert_uint_eq(back.kind, SB_DATAGRAM_ERROR_LOCAL);
+		ck_assert_uint_eq(back.error, EREMCHG);
+		ck_assert_uint_eq(back.flags, h.flags);
+		ck_assert_uint_eq(back.hops, 9);
+		ck_assert(address_equal(&back.remote, &to));
+		ck_assert_uint_eq(back.remote.port, to.port);
+	}
+	/* there is no direct way after all: it is not given back again */
+	h.bytes = 5;
+	h.flags |= SB_DATAGRAM_PROXIED;
+	ck_assert_int_eq(guest_datagram_put(c, &h, "again"), 0);
+	answer_direct();
+	ck_assert_int_eq(stage_udp_take(fd, text, 8, NULL), 5);
+	ck_assert_mem_eq(text, "again", 5);
+	close(fd);
+}
+END_TEST
+
 START_TEST(icmp_errors_name_their_destination)
 {
 	struct guest_circuit *c = stage_udp_open(line, 2);
@@ -465,6 +521,8 @@ int main(void)
 	tcase_add_test(tcase, a_place_that_is_taken_is_refused);
 	tcase_add_test(tcase, only_one_guest_shares_its_port_with_itself);
 	tcase_add_test(tcase, another_guest_is_reached_where_it_publishes);
+	tcase_add_test(tcase,
+		       what_another_guest_can_be_told_directly_is_given_back);
 	tcase_add_test(tcase, icmp_errors_name_their_destination);
 	tcase_add_test(tcase, icmp6_errors_too);
 	tcase_add_test(tcase, ping_sockets_send_echoes);

@@ -2,10 +2,12 @@
 /*
  * dgramcheck.c - datagrams there and back again, and how many are lost
  *
- *   dgramcheck echo ADDRESS PORT       sends back what comes, for ever
+ *   dgramcheck echo ADDRESS PORT       sends back what comes, for ever, and
+ *                                      says from whom, whenever that changes
  *   dgramcheck client ADDRESS PORT [--rounds N] [--bytes N] [--pause MS]
  *                                  [--lost N] [--burst N]
  *   dgramcheck many ADDRESS PORT FILE [--sockets N]
+ *   dgramcheck error ADDRESS PORT      sends until it hears an error: which
  *
  * The client sends numbered datagrams of a known pattern, one at a time or
  * --burst with one system call, and waits for each to come back as it was: for
@@ -21,6 +23,7 @@
  * With `many` each of N sockets has a round; when all had, FILE is made; when
  * somebody has removed it, each has another.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <poll.h>
@@ -102,6 +105,19 @@ static int open_echo(const union endpoint *at)
 	return fd;
 }
 
+/* Whoever started us reads it from a file: at once */
+static void say_from(const union endpoint *from)
+{
+	static char last[64];
+	const char *text = endpoint_text(from);
+
+	if (strcmp(text, last) == 0)
+		return;
+	snprintf(last, sizeof(last), "%s", text);
+	printf("from %s\n", text);
+	fflush(stdout);
+}
+
 static void echo(int fd)
 {
 	static uint8_t buffer[MOST];
@@ -113,8 +129,10 @@ static void echo(int fd)
 				       &size);
 
 		/* an error is a matter of one datagram */
-		if (got >= 0)
-			sendto(fd, buffer, (size_t)got, 0, &from.any, size);
+		if (got < 0)
+			continue;
+		say_from(&from);
+		sendto(fd, buffer, (size_t)got, 0, &from.any, size);
 	}
 }
 
@@ -265,6 +283,28 @@ static int many(const struct client *c, const char *file)
 	return 0;
 }
 
+/* Not every datagram is answered by an error: some are lost as well */
+static int error(const struct client *c)
+{
+	uint64_t end = near_now_ms() + WAIT_LONG_MS;
+	int fd = open_socket(&c->to);
+	uint8_t byte = 0;
+	int heard = 0;
+
+	if (connect(fd, &c->to.any, endpoint_bytes(&c->to))) {
+		perror("dgramcheck: connect");
+		return 1;
+	}
+	while (!heard && near_now_ms() < end) {
+		if (send(fd, &byte, 1, 0) < 0 ||
+		    (near_poll(fd, POLLIN, 200) &&
+		     recv(fd, &byte, 1, MSG_DONTWAIT) < 0))
+			heard = errno;
+	}
+	printf("%s\n", heard ? strerror(heard) : "no error");
+	return !heard;
+}
+
 static void usage(void)
 {
 	fprintf(stderr, "usage: dgramcheck echo ADDRESS PORT\n"
@@ -272,7 +312,8 @@ static void usage(void)
 			"[--bytes N] [--pause MS] [--lost N] "
 			"[--burst N]\n"
 			"       dgramcheck many ADDRESS PORT FILE "
-			"[--sockets N]\n");
+			"[--sockets N]\n"
+			"       dgramcheck error ADDRESS PORT\n");
 	exit(2);
 }
 
@@ -349,6 +390,8 @@ int main(int argc, char **argv)
 		echo(open_echo(&c.to));
 	if (!strcmp(argv[0], "many") && argc == 4)
 		return many(&c, argv[3]);
+	if (!strcmp(argv[0], "error"))
+		return error(&c);
 	if (strcmp(argv[0], "client") != 0)
 		usage();
 	return client(&c);
