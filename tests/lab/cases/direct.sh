@@ -8,7 +8,7 @@
 
 cases_alone+=" direct_streams direct_many direct_refused direct_denied"
 cases_alone+=" direct_callee_destroyed direct_caller_destroyed"
-cases_alone+=" direct_paused direct_operator_killed"
+cases_alone+=" direct_paused direct_operator_killed direct_saved"
 
 address_of() {
 	echo "10.88.0.${guest_number[$1]}"
@@ -39,9 +39,20 @@ direct() {
 	expect "lies" "$(count "$caller" lies) $(count "$callee" lies)" "$lies"
 }
 
+# meets CALLER CALLEE: the monitor says so
+meets() {
+	[ "$(counter "'$2' in [name for g in status['guests']
+		if g['name'] == '$1' for name in g['direct']]")" = True ]
+}
+
+meets_not() {
+	! meets "$1" "$2"
+}
+
+# make_peer [TYPE]
 make_peer() {
 	dom0 "xl destroy g-peer" >/dev/null 2>&1 || true
-	create_guest g-peer
+	create_guest g-peer ${1:+--type "$1"}
 	wait_for 30 guest_ready g-peer
 }
 
@@ -64,9 +75,12 @@ case_direct_streams() {
 			"fd88::${guest_number[$callee]}" 27600
 		direct "$caller" "$callee" --connections 1 --out 8192 --in 8192 \
 			--piece 1 --seconds 120 "$(address_of "$callee")" 27600
+		wait_for 10 meets "$caller" "$callee"
 		far_end "$callee"
 	done
+	says '^g-pvh .*>g-pv' dom0 "switchboard guests"
 	drop_peer
+	wait_for 10 meets_not g-pvh g-peer
 }
 
 # Many at once: more than the pool has, both ways at the same time
@@ -211,4 +225,38 @@ case_direct_operator_killed() {
 		10.88.0.12 27600
 	end_of_transfer g-pvh 0
 	far_end g-pv
+}
+
+# nothing_left GUEST: nothing of the peer is mapped, or withheld, there
+nothing_left() {
+	wait_for 3 guest "$1" "! grep -q ' direct/' /proc/net/switchboard"
+	wait_for 60 expect_count "$1" pages_withheld 0
+}
+
+# Saved and restored, a guest that calls and is called: its streams are reset at
+# both ends, its pages are nobody's, and afterwards it meets the others again. A
+# PV guest, for it takes less time; save_restore has both kinds
+case_direct_saved() {
+	make_peer pv
+	hold_connection g-pvh g-peer
+	hold_connection g-peer g-pv
+	"$lab" guest save g-peer /var/tmp/g-peer
+	wait_for 3 guest g-pvh "grep -q status /tmp/held"
+	nothing_left g-pvh
+	nothing_left g-pv
+	wait_for 5 dom0 "! xl list | grep -q '(null)'"
+	"$lab" guest restore g-peer /var/tmp/g-peer
+	dom0 "rm /var/tmp/g-peer"
+	wait_for 60 guest_ready g-peer
+	wait_for 10 guest g-peer "grep -q status /tmp/held"
+	nothing_left g-peer
+	guest g-peer "killall nc" || true
+	far g-peer 27600
+	far g-pv 27600
+	direct g-pvh g-peer --connections 1 --out 65536 --in 65536 --seconds 30 \
+		10.88.0.13 27600
+	direct g-peer g-pv --connections 1 --out 65536 --in 65536 --seconds 30 \
+		10.88.0.12 27600
+	far_end g-pv
+	drop_peer
 }
