@@ -363,7 +363,7 @@ static int silent_end(void)
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
 
-	strcpy(address.sun_path, path);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
 	ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof(address)),
 			 0);
 	ck_assert_int_eq(listen(fd, 5), 0);
