@@ -48,7 +48,7 @@ static bool post_ready(struct sb_listener *l)
 	struct sb_circuit *c;
 
 	while (l->posted_count < posted_wanted(l)) {
-		c = sb_pool_take(l->line, SB_LARGE_KEPT, false);
+		c = sb_pool_take(l->line, false);
 		if (IS_ERR(c))
 			return false;
 		post_one(l, c);
@@ -109,7 +109,7 @@ void sb_accept_post_work(struct work_struct *work)
 		}
 		spin_unlock_bh(&l->lock);
 		/* the line stays while the listener's entry is ours */
-		c = sb_pool_take(l->line, SB_LARGE_KEPT, true);
+		c = sb_pool_take(l->line, true);
 		if (IS_ERR(c))
 			break;
 		spin_lock_bh(&l->lock);

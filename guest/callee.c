@@ -47,7 +47,7 @@ static void refuse(struct sb_foreign_line *line, u32 number, u32 generation,
 	store_word(line, e, number, sb_word(generation, SB_PEER_CLOSED));
 }
 
-static void refuse_call(struct sb_callee *callee, u32 generation, u32 error)
+void sb_callee_refuse(struct sb_callee *callee, u32 generation, u32 error)
 {
 	callee->word = sb_word(generation, SB_PEER_CLOSED);
 	refuse(callee->line, callee->circuit.number, generation, error);
@@ -84,7 +84,7 @@ static int copy_call(const struct sb_callee *callee, u32 generation,
 	return 0;
 }
 
-static bool begin(struct sb_callee *callee, u32 generation)
+bool sb_callee_begin(struct sb_callee *callee, u32 generation)
 {
 	struct sb_foreign_line *line = callee->line;
 	struct sb_circuit *c = &callee->circuit;
@@ -119,6 +119,7 @@ static void name(struct sb_circuit *c, const struct sb_address *from,
 	c->entry->local = *from;
 	c->entry->remote = *to;
 	c->entry->error = 0;
+	c->entry->grow_switch = 0;
 }
 
 static int join(struct sb_callee *callee, u32 generation,
@@ -129,7 +130,7 @@ static int join(struct sb_callee *callee, u32 generation,
 
 	if (!listening)
 		return error;
-	if (begin(callee, generation)) {
+	if (sb_callee_begin(callee, generation)) {
 		name(&callee->circuit, from, to);
 		error = -sb_accept_join(listening, &callee->circuit);
 		if (error)
@@ -146,12 +147,12 @@ static void take_pair(struct sb_callee *callee, u32 generation)
 	struct sb_circuit *c = &callee->circuit;
 	int error;
 
-	if (!begin(callee, generation))
+	if (!sb_callee_begin(callee, generation))
 		return;
 	error = sb_pair_take(c, &line->channel, &line->admissions);
 	if (error) {
 		stop(callee);
-		refuse_call(callee, generation, error);
+		sb_callee_refuse(callee, generation, error);
 		return;
 	}
 	callee->word = sb_word(generation, SB_PEER_OPEN);
@@ -171,7 +172,7 @@ static void take_call(struct sb_callee *callee, u32 generation)
 	if (!error)
 		error = join(callee, generation, &from, &to);
 	if (error) {
-		refuse_call(callee, generation, error);
+		sb_callee_refuse(callee, generation, error);
 		return;
 	}
 	sb_count(&sb_counters.direct_taken);
@@ -186,19 +187,23 @@ static void look_at_idle(struct sb_callee *callee)
 	struct sb_circuit *c = &callee->circuit;
 	u32 owner = sb_load(&c->entry->owner);
 	u32 generation = sb_word_generation(owner);
+	u32 replaces;
 
 	switch (sb_word_state(owner)) {
 	case SB_OWNER_OFFERED:
 		if (is_over(callee, generation))
 			break;
+		replaces = sb_load(&c->entry->replaces);
 		if (READ_ONCE(c->entry->kind) == SB_ENTRY_DATAGRAM)
 			take_pair(callee, generation);
+		else if (replaces)
+			sb_exchange_take_offer(callee, generation, replaces);
 		else
 			take_call(callee, generation);
 		break;
 	case SB_OWNER_CLOSED:
 		if (!is_over(callee, generation))
-			refuse_call(callee, generation, 0);
+			sb_callee_refuse(callee, generation, 0);
 		break;
 	case SB_OWNER_REVOKED:
 		sb_foreign_want(callee->line, c->number);

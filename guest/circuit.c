@@ -86,10 +86,15 @@ static bool map_pages(struct sb_circuit *c)
 /* A circuit with zeroed pages and no grants; NULL without memory */
 struct sb_circuit *sb_circuit_alloc(unsigned int order)
 {
-	struct sb_circuit *c = alloc_struct(SB_CIRCUIT_PAGES(order));
+	struct sb_circuit *c = NULL;
 
-	if (!c)
+	if (!sb_grow_reserve(order))
 		return NULL;
+	c = alloc_struct(SB_CIRCUIT_PAGES(order));
+	if (!c) {
+		sb_grow_release(order);
+		return NULL;
+	}
 	c->kind = SB_ENTRY_STREAM;
 	c->order = order;
 	sb_count(&sb_counters.circuits_existing);
@@ -109,8 +114,10 @@ void sb_circuit_free(struct sb_circuit *c)
 	for (i = 0; i < c->pages; i++)
 		__free_page(c->page[i]);
 	free_page((unsigned long)c->list);
-	if (c->kind == SB_ENTRY_STREAM)
+	if (c->kind == SB_ENTRY_STREAM) {
 		atomic64_dec(&sb_counters.circuits_existing);
+		sb_grow_release(c->order);
+	}
 	if (!c->line)
 		kfree(c->entry);
 	kfree_rcu(c, rcu);

@@ -63,7 +63,7 @@ static void call(struct sb_sock *sb, struct sb_circuit *c)
 
 int sb_connect_over(struct sb_sock *sb, struct sb_guest_line *line)
 {
-	struct sb_circuit *c = sb_pool_take(line, 0, true);
+	struct sb_circuit *c = sb_pool_take(line, true);
 
 	if (IS_ERR(c))
 		return PTR_ERR(c);

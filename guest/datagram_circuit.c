@@ -311,9 +311,8 @@ static u32 order_for(u32 room)
 static struct sb_circuit *take(struct sb_guest_line *line, u32 order)
 {
 	if (order == SB_LARGE_ORDER)
-		return sb_pool_take_large(line);
-	/* none of the large ones, whatever there are */
-	return sb_pool_take(line, U32_MAX, true);
+		return sb_pool_take_large(line, SB_LARGE_ORDER);
+	return sb_pool_take(line, true);
 }
 
 /* A circuit that is not offered yet */
@@ -374,7 +373,7 @@ int sb_datagram_grow(struct sb_datagram_sock *ds)
 
 	if (!ds->open || ds->old || ds->sb.circuit->order >= SB_LARGE_ORDER)
 		return -EAGAIN;
-	c = sb_pool_take_large(line);
+	c = sb_pool_take_large(line, SB_LARGE_ORDER);
 	if (IS_ERR(c)) {
 		ds->stay_small = true;
 		return PTR_ERR(c);

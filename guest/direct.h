@@ -46,6 +46,8 @@ enum sb_callee_phase {
  * @line:    its line
  * @map:     its pages
  * @word:    our word as last stored
+ * @replaces: generation of the circuit that this one is to replace
+ * @replaces_entry: its entry
  * @phase:   enum sb_callee_phase
  * @node:    in a list of those to be unmapped
  */
@@ -54,6 +56,8 @@ struct sb_callee {
 	struct sb_foreign_line *line;
 	struct sb_mapping *map;
 	u32 word;
+	u32 replaces;
+	u32 replaces_entry;
 	u8 phase;
 	struct list_head node;
 };
@@ -169,6 +173,10 @@ void sb_callee_leave(struct sb_circuit *c, u32 flags);
 void sb_callee_ring(struct sb_circuit *c);
 /* The line ends: whoever has the circuit is told, and lets go */
 void sb_callee_lose(struct sb_callee *callee);
+/* A generation is somebody's; false when it is no longer idle */
+bool sb_callee_begin(struct sb_callee *callee, u32 generation);
+/* It never begins: CLOSED and @error */
+void sb_callee_refuse(struct sb_callee *callee, u32 generation, u32 error);
 
 static inline struct sb_callee *sb_callee_of(struct sb_circuit *c)
 {

@@ -245,7 +245,8 @@ static void look_at_all(struct sb_foreign_line *line)
 static void introduce(struct sb_foreign_line *line)
 {
 	look_at_all(line);
-	sb_store(&line->header->peer_features, 0);
+	sb_store(&line->header->peer_features,
+		 sb_load(&line->header->features) & SB_FEATURE_EXCHANGE);
 	sb_store(&line->header->peer_epoch, EPOCH);
 	sb_store_full(&line->header->peer_version, SB_LINE_VERSION);
 	sb_channel_notify(&line->channel);

@@ -17,7 +17,7 @@ static void synthesise(const struct sb_sock *sb, struct sb_info *info)
 	info->tcp_state = sb->sk.sk_state;
 }
 
-static bool answered(const struct sb_circuit *c, u32 seq)
+static bool has_answered(const struct sb_circuit *c, u32 seq)
 {
 	return sb_load(&c->entry->info_ack) == seq;
 }
@@ -30,7 +30,7 @@ static bool wait_for_answer(struct sb_sock *sb, struct sb_circuit *c, u32 seq)
 
 	sb_wait_begin(&sb->sk, &wait);
 	set_bit(SB_SOCK_ASKS, &sb->flags);
-	while (!(done = answered(c, seq))) {
+	while (!(done = has_answered(c, seq))) {
 		if (sb_wait_sleep(&sb->sk, &wait, &timeo))
 			break;
 		/* another process may have closed it meanwhile */
@@ -45,6 +45,8 @@ static bool wait_for_answer(struct sb_sock *sb, struct sb_circuit *c, u32 seq)
 int sb_stream_info(struct sb_sock *sb, struct sb_info *info)
 {
 	struct sb_circuit *c = sb->circuit;
+	unsigned int tries = 0;
+	bool answered;
 	u32 seq;
 
 	memset(info, 0, sizeof(*info));
@@ -54,12 +56,17 @@ int sb_stream_info(struct sb_sock *sb, struct sb_info *info)
 		synthesise(sb, info);
 		return 0;
 	}
-	if (sb_word_state(sb->seen) == SB_WORD_CLOSED)
-		return -ENOTCONN;
-	seq = c->entry->info_seq + 1;
-	sb_store(&c->entry->info_seq, seq);
-	sb_circuit_ring(c, sb->side);
-	if (!wait_for_answer(sb, c, seq))
+	do {
+		c = sb->circuit;
+		if (!c || sb_word_state(sb->seen) == SB_WORD_CLOSED)
+			return -ENOTCONN;
+		seq = c->entry->info_seq + 1;
+		sb_store(&c->entry->info_seq, seq);
+		sb_circuit_ring(c, sb->side);
+		answered = wait_for_answer(sb, c, seq);
+		/* exchanged meanwhile: the other one is answered */
+	} while (!answered && sb->circuit != c && tries++ < SB_INFO_TRIES);
+	if (!answered)
 		return -ETIMEDOUT;
 	memcpy(info, &c->entry->info, sizeof(*info));
 	return 0;

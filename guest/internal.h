@@ -161,6 +161,20 @@ struct sb_table_page {
 };
 
 /**
+ * struct sb_pool - ready circuits of one size; line->lock
+ * @ready:  newest first
+ * @count:  its length
+ * @low:    its smallest length since the last sweep
+ * @wanted: how many did not find one since circuits were last made
+ */
+struct sb_pool {
+	struct list_head ready;
+	u32 count;
+	u32 low;
+	atomic_t wanted;
+};
+
+/**
  * struct sb_guest_line - a line that this guest owns
  * @ref:       users that hold no circuit; the last goes when no circuit is left
  * @number:    the operator's number for it
@@ -178,12 +192,8 @@ struct sb_table_page {
  * @tables:    only grows
  * @used:      entries that hold a circuit
  * @entry_hint: look for a free entry from here
- * @large:     the pool's large circuits
- * @large_made: large circuits that exist
- * @large_ready: large circuits in the pool
- * @ready:     the pool's others, newest first
- * @ready_count: its length
- * @ready_low: its smallest length since the last sweep
+ * @exchanges: the peer takes another circuit for a stream, see exchange.c
+ * @pool:      ready circuits: of the size of all at first, and of SB_SIZE_ORDERS
  * @withheld:  pages that the peer is to give back, and has not
  * @others:    in the list of lines that may have such pages
  * @closing:   circuits in state CLOSING
@@ -213,12 +223,8 @@ struct sb_guest_line {
 	u32 tables;
 	u32 used;
 	u32 entry_hint;
-	struct list_head large;
-	u32 large_made;
-	u32 large_ready;
-	struct list_head ready;
-	u32 ready_count;
-	u32 ready_low;
+	bool exchanges;
+	struct sb_pool pool[1 + SB_SIZES];
 	u32 withheld;
 	struct list_head others;
 	struct list_head closing;
@@ -309,36 +315,6 @@ void sb_table_clear(struct sb_circuit *c);
 u32 sb_table_entries(struct sb_guest_line *line);
 /* The circuit in an entry, or NULL; under RCU */
 struct sb_circuit *sb_table_slot(struct sb_guest_line *line, u32 entry);
-
-/* ---- pool.c: ready circuits of a line, and those that end ---- */
-/*
- * A ready circuit: a large one if there are more than @kept, else one of the
- * others, else, when @may_make, a new one; or ERR_PTR
- */
-struct sb_circuit *sb_pool_take(struct sb_guest_line *line, u32 kept,
-				bool may_make);
-/* A large one, made if need be as long as there are not too many; or ERR_PTR */
-struct sb_circuit *sb_pool_take_large(struct sb_guest_line *line);
-/* An entry without pages, for a listener */
-struct sb_circuit *sb_pool_take_bare(struct sb_guest_line *line);
-/* A circuit of state CLOSING or REVOKED: has the peer answered? */
-void sb_pool_check(struct sb_circuit *c);
-void sb_pool_close(struct sb_circuit *c);
-void sb_pool_work(struct work_struct *work);
-void sb_pool_sweep(struct work_struct *work);
-void sb_pool_lose(struct sb_guest_line *line);
-
-/* ---- withheld.c: what another guest does not give back ---- */
-/* A line comes, and goes with all its circuits and pages */
-void sb_withheld_begin(struct sb_guest_line *line);
-void sb_withheld_end(struct sb_guest_line *line);
-/* The peer is to give the circuit back; it has. line->lock held */
-void sb_withheld_add(struct sb_circuit *c);
-void sb_withheld_drop(struct sb_circuit *c);
-/* So many of the line's own pages are left, and no circuit */
-void sb_withheld_line(struct sb_guest_line *line, unsigned int pages);
-/* Does that guest get nothing more? */
-bool sb_withheld_too_much(u8 kind, domid_t domain);
 
 /* ---- channel.c ---- */
 /* @look may be NULL. The bells are the caller's to set */
@@ -590,5 +566,7 @@ static inline void sb_count(atomic64_t *counter)
 }
 
 #include "direct.h"
+#include "exchange.h"
+#include "pool.h"
 
 #endif

@@ -5,16 +5,25 @@
 #ifndef SB_GUEST_LIMITS_H
 #define SB_GUEST_LIMITS_H
 
-/* Both areas of most circuits: 16 KiB each, 9 pages with the index page */
+/* Both areas of a circuit at first: 16 KiB each, 9 pages with the index page */
 #define SB_CIRCUIT_ORDER 2u
-/* Both areas of the few large ones of a line: 256 KiB each, 129 pages */
+/* What a busy one grows to: 64 KiB, 256 KiB, 1 MiB; 33, 129 and 513 pages */
+#define SB_SIZES 3u
+#define SB_SIZE_ORDERS     \
+	{                  \
+		4u, 6u, 8u \
+	}
+/* What a datagram socket exchanges its circuit for: 256 KiB */
 #define SB_LARGE_ORDER 6u
-/* How many of these: at most, at least, and at most this part of the memory */
-#define SB_LARGE_MAX 32u
-#define SB_LARGE_MIN 4u
-#define SB_LARGE_SHARE 32u
-/* Large ones that are left for connect() when a listener posts circuits */
-#define SB_LARGE_KEPT 2u
+/* Ready circuits of that size that a line keeps: growing allocates nothing */
+#define SB_LARGE_KEPT 1u
+/* Grown circuits of all lines take at most this part of the memory, pages */
+#define SB_GROWN_SHARE 8u
+#define SB_GROWN_MAX 32768u
+/* A ring found full, or empty by its writer's peer, so often is a busy one */
+#define SB_GROW_AFTER 4u
+/* Circuits of one size that are made in one go for those that asked */
+#define SB_GROW_BATCH 16u
 
 /* Ready circuits a line keeps: at least, at most; the target doubles when the
  * pool ran dry and halves in every idle period
@@ -103,8 +112,18 @@
 #define SB_CONNECT_S 180u
 /* How often a datagram socket that waits for the proxy looks for itself */
 #define SB_ANSWER_MS 10u
+/* A peer that refuses so often is not asked again for a while */
+#define SB_REFUSALS_MAX 8u
+/* How long attaching looks for a larger circuit */
+#define SB_ATTACH_MS 20u
+/* What is left when a program gets one is so many times as much */
+#define SB_GROWN_LEFT 8u
+/* How long attaching waits for a peer that takes another circuit */
+#define SB_SETTLE_MS 500u
 /* How long TCP_INFO waits for the proxy's answer */
 #define SB_INFO_MS 200u
+/* How often it asks again when the circuit was exchanged meanwhile */
+#define SB_INFO_TRIES 2u
 
 /* Ports that bind() and connect() choose themselves */
 #define SB_PORT_FIRST 32768u

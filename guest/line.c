@@ -30,6 +30,8 @@ static bool look_at_peer(struct sb_channel *channel)
 	if (line->attached)
 		set_bit(0, &line->reattached);
 	line->epoch = epoch;
+	WRITE_ONCE(line->exchanges,
+		   sb_load(&line->header->peer_features) & SB_FEATURE_EXCHANGE);
 	WRITE_ONCE(line->attached, true);
 	sb_orders_line_attached(line);
 	return true;
@@ -111,6 +113,8 @@ static int alloc_shared(struct sb_guest_line *line)
 	line->channel.out = sb_bells_to_peer(line->header, line->doorbells);
 	line->header->version = SB_LINE_VERSION;
 	line->header->kind = line->kind;
+	line->header->features =
+		line->kind == SB_LINE_UDP ? 0 : SB_FEATURE_EXCHANGE;
 	line->header->doorbell_gref = line->gref[1];
 	line->header->directory_gref = line->gref[2];
 	line->header->owner_armed = 1;
@@ -155,8 +159,7 @@ static struct sb_guest_line *alloc_line(u16 number, u8 kind, domid_t domain)
 	line->domain = domain;
 	spin_lock_init(&line->lock);
 	INIT_LIST_HEAD(&line->others);
-	INIT_LIST_HEAD(&line->large);
-	INIT_LIST_HEAD(&line->ready);
+	sb_pool_init(line);
 	INIT_LIST_HEAD(&line->closing);
 	INIT_LIST_HEAD(&line->ending);
 	INIT_WORK(&line->work, sb_pool_work);

@@ -388,11 +388,10 @@ static int check_attach(const struct sb_sock *sb)
 
 static int attach_locked(struct sb_sock *sb, struct sb_user_circuit *u)
 {
+	int error = sb_grow_for_program(sb) ?: check_attach(sb);
 	struct sb_circuit *c = sb->circuit;
 	struct sb_exposure *m;
-	int error;
 
-	error = check_attach(sb);
 	if (error)
 		return error;
 	m = exposure_create(c);

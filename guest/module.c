@@ -74,6 +74,7 @@ static int __init sb_module_init(void)
 		exit_queues();
 		return error;
 	}
+	sb_grow_init();
 	/* the families are ours now, for good: without Dom0 too */
 	error = sb_frontend_init();
 	if (error)

@@ -169,6 +169,8 @@ static bool drained(struct sb_sock *sb)
 	if (!sb->circuit || sb_word_state(sb->seen) == SB_WORD_CLOSED ||
 	    sb->seen & SB_WORD_STOP)
 		return true;
+	if (sb->exchange.old)
+		return false;
 	room = sb_writer_arm(&sb->tx, sb->tx.size);
 	/* on a line the proxy says CLOSED when its socket has it all */
 	return room < 0 ||

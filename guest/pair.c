@@ -228,9 +228,9 @@ static bool begin(struct sb_pair *p)
 /* The largest there is: what does not fit goes through the proxy */
 static struct sb_circuit *take_circuit(struct sb_guest_line *line)
 {
-	struct sb_circuit *c = sb_pool_take_large(line);
+	struct sb_circuit *c = sb_pool_take_large(line, SB_LARGE_ORDER);
 
-	return IS_ERR(c) ? sb_pool_take(line, U32_MAX, true) : c;
+	return IS_ERR(c) ? sb_pool_take(line, true) : c;
 }
 
 /* What is written into it meanwhile, the other end finds there */

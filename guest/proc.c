@@ -137,6 +137,11 @@ static void show_counters(struct seq_file *file)
 		{ "direct_taken", &sb_counters.direct_taken },
 		{ "direct_refused", &sb_counters.direct_refused },
 		{ "pages_foreign", &sb_counters.pages_foreign },
+		{ "circuits_exchanged", &sb_counters.circuits_exchanged },
+		{ "exchanges_refused", &sb_counters.exchanges_refused },
+		{ "circuits_grown", &sb_counters.circuits_grown },
+		{ "circuits_shrunk", &sb_counters.circuits_shrunk },
+		{ "pages_grown", &sb_counters.pages_grown },
 	};
 	size_t i;
 

@@ -43,6 +43,7 @@ void sb_stream_word_add(struct sb_sock *sb, u32 flags)
 {
 	if ((sb->own & flags) == flags)
 		return;
+	sb_exchange_word_add(sb, flags);
 	sb->own |= flags;
 	sb_store_full(sb->word, sb->own);
 	sb_circuit_ring(sb->circuit, sb->side);
@@ -219,6 +220,24 @@ static int lost_error(const struct sb_sock *sb)
 	return ECONNRESET;
 }
 
+/*
+ * The peer's word in the circuit that we have. The old one's is loaded before
+ * it is looked whether that was replaced: an end that it tells of is then the
+ * stream's. The new one's does not count before the old one is at its end.
+ */
+static u32 load_word(struct sb_sock *sb)
+{
+	const struct sb_circuit *c = sb->circuit;
+	u32 word = sb_load(sb->peer_word);
+
+	if (likely(!sb_exchange_pending(sb)))
+		return word;
+	sb_exchange_look(sb);
+	if (sb->exchange.reads_old && !sb->exchange.at_end)
+		return sb->seen;
+	return sb->circuit == c ? word : sb_load(sb->peer_word);
+}
+
 void sb_stream_look(struct sb_sock *sb)
 {
 	struct sb_circuit *c = sb->circuit;
@@ -231,13 +250,16 @@ void sb_stream_look(struct sb_sock *sb)
 		sb_accept_look(sb);
 		return;
 	}
+	word = load_word(sb);
+	c = sb->circuit;
 	if (sb_word_state(sb->seen) == SB_WORD_CLOSED)
 		return;
-	word = sb_load(sb->peer_word);
 	if (word != sb->seen && sb_word_generation(word) == c->generation)
 		take_word(sb, word);
 	else if (c->foreign && sb_word_generation(word) != c->generation)
 		sb_stream_lie(sb, "generation");
+	if (c->line && c->line->kind == SB_LINE_DIRECT)
+		sb_grow_look(sb);
 	error = lost_error(sb);
 	if (error && sb_word_state(sb->seen) != SB_WORD_CLOSED) {
 		sb->seen |= SB_WORD_CLOSED;
@@ -271,7 +293,18 @@ void sb_stream_write_space(struct sock *sk)
 	rcu_read_unlock();
 }
 
-/* Spinlock or ownership held */
+/* Moves whenever there is more to read, or where it is read changes */
+static u32 news(const struct sb_sock *sb)
+{
+	const struct sb_exchange *x = &sb->exchange;
+	u32 produced = sb_load(&sb->rx.peer->produced);
+
+	if (unlikely(x->reads_old && x->at_end))
+		produced += sb_load(&x->rx.peer->produced);
+	return produced;
+}
+
+/* The socket's spinlock held */
 static void look_and_wake(struct sb_sock *sb)
 {
 	u32 produced;
@@ -280,12 +313,13 @@ static void look_and_wake(struct sb_sock *sb)
 		sb_datagram_bell(sb);
 		return;
 	}
+	sb_exchange_look_at_offer(sb);
 	sb_stream_look(sb);
 	if (!sb->circuit || !sb->circuit->pages)
 		return;
 	if (test_bit(SB_SOCK_ASKS, &sb->flags))
 		sb->sk.sk_state_change(&sb->sk);
-	produced = sb_load(&sb->rx.peer->produced);
+	produced = news(sb);
 	if (produced != sb->told) {
 		sb->told = produced;
 		sb->sk.sk_data_ready(&sb->sk);
@@ -339,14 +373,17 @@ void sb_stream_leave(struct sb_sock *sb, bool abort)
 		c->used[sb->side] = max(c->used[sb->side],
 					min(sb->tx.size, sb->tx.produced));
 	sb_mmap_leave(sb);
+	flags &= SB_WORD_STATE | SB_WORD_FLAGS;
+	sb_exchange_leave(sb, flags);
+	sb_grow_leave(sb);
 	sb->circuit = NULL;
-	sb_circuit_leave(c, sb->side, flags & (SB_WORD_STATE | SB_WORD_FLAGS));
+	sb_circuit_leave(c, sb->side, flags);
 }
 
 void sb_stream_strip(struct sb_sock *sb, struct sb_circuit *c)
 {
 	lock_sock(&sb->sk);
-	if (sb->circuit == c) {
+	if (sb->circuit == c || sb->exchange.old == c) {
 		sb_stream_look(sb);
 		sb_stream_leave(sb, true);
 	}

@@ -44,6 +44,36 @@ struct sb_pair;
 struct seq_file;
 
 /**
+ * struct sb_exchange - a stream on its way to another circuit, see exchange.c
+ * @next:     owner: offered to the peer in place of sb_sock.circuit, or NULL
+ * @offer:    peer: the same, not looked at yet; the socket's spinlock
+ * @old:      what sb_sock.circuit replaced and is not done with, or NULL
+ * @old_tx:   of @old
+ * @old_word: our word in @old's entry
+ * @old_peer_word: the peer's
+ * @old_own:  our word there as last stored
+ * @rx:       what is read after sb_sock.rx, when @reads_old
+ * @rx_area:  of @rx
+ * @reads_old: sb_sock.rx is @old's
+ * @at_end:   and what it holds is all that it will
+ * @refusals: how often the peer refused, since the sweep of grow.c
+ */
+struct sb_exchange {
+	struct sb_circuit *next;
+	struct sb_circuit *offer;
+	struct sb_circuit *old;
+	struct sb_writer old_tx;
+	u32 *old_word;
+	const u32 *old_peer_word;
+	u32 old_own;
+	struct sb_reader rx;
+	u8 *rx_area;
+	bool reads_old;
+	bool at_end;
+	u8 refusals;
+};
+
+/**
  * struct sb_sock - a socket of ours: a stream, and the beginning of a datagram
  * socket (datagram.h)
  * @sk:      must be first
@@ -60,6 +90,9 @@ struct seq_file;
  * @told:    the peer's produced index, of which readers have been told
  * @side:    enum sb_side of ours
  * @moves:   how often this call was repeated elsewhere
+ * @crowded: how often a ring was found full since that last mattered
+ * @marked:  bytes moved when the sweep came by, see grow.c
+ * @exchange: of @circuit for another
  * @flags:   SB_SOCK_* bits, atomic
  * @bound:   what bind() chose; family none when unbound
  * @local:   what getsockname() tells; family none when unknown
@@ -86,6 +119,9 @@ struct sb_sock {
 	u32 told;
 	u8 side;
 	u8 moves;
+	u8 crowded;
+	u32 marked;
+	struct sb_exchange exchange;
 	unsigned long flags;
 	struct sb_address bound;
 	struct sb_address local;
@@ -108,6 +144,7 @@ enum {
 	SB_SOCK_ASKS, /* waits for an answer about its socket */
 	SB_SOCK_PORT_TOLD, /* a datagram socket's port is known, and stays */
 	SB_SOCK_ATTACHED, /* a program moves the indexes, see mmap.c */
+	SB_SOCK_BUSY, /* its rings were found full, see grow.c */
 };
 
 static inline struct sb_sock *sb_sk(const struct sock *sk)
@@ -144,6 +181,11 @@ static inline struct sb_sock *sb_sk(const struct sock *sk)
  * @direct_taken:      calls of other guests that were taken
  * @direct_refused:    calls and datagrams of other guests that were not
  * @pages_foreign:     pages of other guests' circuits that are mapped
+ * @circuits_exchanged: streams that went on in another circuit
+ * @exchanges_refused: streams that could not
+ * @circuits_grown:    offers of a larger circuit
+ * @circuits_shrunk:   offers of a smaller one
+ * @pages_grown:       pages of circuits that are larger than all are at first
  */
 struct sb_counters {
 	atomic64_t circuits_opened;
@@ -172,6 +214,11 @@ struct sb_counters {
 	atomic64_t direct_taken;
 	atomic64_t direct_refused;
 	atomic64_t pages_foreign;
+	atomic64_t circuits_exchanged;
+	atomic64_t exchanges_refused;
+	atomic64_t circuits_grown;
+	atomic64_t circuits_shrunk;
+	atomic64_t pages_grown;
 };
 
 extern struct sb_counters sb_counters;

@@ -70,16 +70,15 @@ static int wait_for_room(struct sb_sock *sb, long *timeo)
 	struct sock *sk = &sb->sk;
 	struct wait_queue_entry wait;
 	/* somebody who polls wants to hear of less than a half */
-	u32 wanted = test_bit(SOCK_NOSPACE, &sk->sk_socket->flags)
-			     ? sb_stream_room_wanted(sb)
-			     : sb->tx.size / 2;
+	u32 part = test_bit(SOCK_NOSPACE, &sk->sk_socket->flags) ? 3 : 2;
 	int error = 0;
 
 	collect_options(sb);
 	publish(sb);
+	sb_grow_crowded(sb);
 	sb_wait_begin(sk, &wait);
 	while (!error && may_send(sb) && !(sb->seen & SB_WORD_STOP) &&
-	       !sb_transfer_arm_write(sb, wanted))
+	       !sb_transfer_arm_write(sb, sb->tx.size / part))
 		error = sb_wait_sleep(sk, &wait, timeo);
 	sb_wait_end(sk, &wait);
 	/* less than what we asked for is better than nothing */
@@ -195,38 +194,72 @@ int sb_transfer_send(struct socket *sock, struct msghdr *msg, size_t bytes)
 	return result;
 }
 
-/* Bytes in the ring behind the first @skip; 0 too when the peer lied */
+/* What is in the ring is all there will be, and what follows is in another */
+static bool reads_both(const struct sb_sock *sb)
+{
+	return sb->exchange.reads_old && sb->exchange.at_end;
+}
+
+/* Bytes that a ring holds; 0 too when the peer lied */
+static u32 look_for_data(struct sb_sock *sb, struct sb_reader *r)
+{
+	s64 held = sb_reader_available(r);
+
+	if (held == r->size)
+		sb_grow_crowded(sb);
+	if (held >= 0)
+		return held;
+	if (sb_word_state(sb->own) != SB_WORD_CLOSED)
+		sb_stream_lie(sb, "produced index");
+	return 0;
+}
+
+/* Bytes that can be read behind the first @skip; 0 too when the peer lied */
 static u32 find_data(struct sb_sock *sb, u32 skip, size_t wanted)
 {
 	s64 held;
 
 	if (!sb->circuit || !sb->circuit->pages)
 		return 0;
+	if (unlikely(sb->exchange.reads_old))
+		sb_exchange_read_on(sb);
 	held = sb_reader_held(&sb->rx);
-	if (held < skip + wanted || held == skip) {
-		held = sb_reader_available(&sb->rx);
-		if (held < 0) {
-			if (sb_word_state(sb->own) != SB_WORD_CLOSED)
-				sb_stream_lie(sb, "produced index");
-			return 0;
-		}
-	}
+	if (held < skip + wanted || held == skip)
+		held = look_for_data(sb, &sb->rx);
+	if (held > skip)
+		return held - skip;
+	if (likely(!reads_both(sb)))
+		return 0;
+	skip -= held;
+	held = look_for_data(sb, &sb->exchange.rx);
 	return held > skip ? held - skip : 0;
 }
 
 u32 sb_transfer_readable(struct sb_sock *sb)
 {
-	return find_data(sb, 0, sb->rx.size);
+	u32 held = find_data(sb, 0, sb->rx.size);
+
+	if (unlikely(held && reads_both(sb)))
+		held += look_for_data(sb, &sb->exchange.rx);
+	return held;
 }
 
 /* Ask for a bell when there are @bytes. True when there are */
 bool sb_transfer_arm_read(struct sb_sock *sb, u32 bytes)
 {
+	struct sb_reader *r;
 	s64 held;
 
 	if (!sb->circuit || !sb->circuit->pages)
 		return false;
-	held = sb_reader_arm(&sb->rx, bytes);
+	r = &sb->rx;
+	if (unlikely(reads_both(sb))) {
+		if (sb_reader_held(r) >= bytes)
+			return true;
+		bytes -= sb_reader_held(r);
+		r = &sb->exchange.rx;
+	}
+	held = sb_reader_arm(r, bytes);
 	/* a lie is found by whoever reads */
 	return held < 0 || held >= bytes;
 }
@@ -236,11 +269,18 @@ static int copy_out(struct sb_sock *sb, struct msghdr *msg, u32 skip, u32 bytes,
 		    int flags)
 {
 	struct sb_reader *r = &sb->rx;
-	u32 offset = (r->consumed + skip) & (r->size - 1);
+	const u8 *from = sb->rx_area;
+	u32 offset;
 
+	if (unlikely(skip && skip >= sb_reader_held(r) && reads_both(sb))) {
+		/* a look at what is behind the old ring */
+		skip -= sb_reader_held(r);
+		r = &sb->exchange.rx;
+		from = sb->exchange.rx_area;
+	}
+	offset = (r->consumed + skip) & (r->size - 1);
 	if (!(flags & MSG_TRUNC))
-		bytes = copy_to_iter(sb->rx_area + offset, bytes,
-				     &msg->msg_iter);
+		bytes = copy_to_iter(from + offset, bytes, &msg->msg_iter);
 	if (!bytes)
 		return -EFAULT;
 	if (flags & MSG_PEEK)
@@ -332,6 +372,14 @@ static int receive_nothing(struct sb_sock *sb, struct receipt *r)
 	return result;
 }
 
+/* As much as there can be without anything being read */
+static u32 peekable(const struct sb_sock *sb)
+{
+	if (unlikely(reads_both(sb)))
+		return sb_reader_held(&sb->rx) + sb->exchange.rx.size;
+	return sb->rx.size;
+}
+
 static int receive_some(struct sb_sock *sb, struct receipt *r)
 {
 	u32 skip = skipped(r);
@@ -340,7 +388,7 @@ static int receive_some(struct sb_sock *sb, struct receipt *r)
 
 	if (!bytes) {
 		/* a whole ring was peeked at: there cannot be more */
-		if (skip && skip == sb->rx.size)
+		if (skip && skip == peekable(sb))
 			return 0;
 		return receive_nothing(sb, r);
 	}
@@ -360,7 +408,8 @@ static void arm_for_watchers(struct sb_sock *sb)
 {
 	struct sock *sk = &sb->sk;
 
-	if (!sb->circuit || !sb->circuit->pages || sb_reader_held(&sb->rx))
+	if (!sb->circuit || !sb->circuit->pages || sb_reader_held(&sb->rx) ||
+	    (reads_both(sb) && sb_reader_held(&sb->exchange.rx)))
 		return;
 	/* who queues up after this looks at the ring after that */
 	if (!waitqueue_active(sk_sleep(sk)) && !sock_flag(sk, SOCK_FASYNC))
@@ -440,6 +489,7 @@ static int unsent(struct sb_sock *sb, bool in_ring_only)
 	if (!sb->circuit || !sb->circuit->pages)
 		return 0;
 	bytes = sb->tx.size - find_room(sb, sb->tx.size);
+	bytes += sb_exchange_unsent(sb);
 	if (in_ring_only || sb_stream_info(sb, &info))
 		return bytes;
 	return bytes + min_t(u32, info.unsent, INT_MAX - bytes);

@@ -42,6 +42,9 @@
 #define SB_ENTRIES_MAX (SB_ENTRIES_PER_PAGE * SB_TABLE_PAGES_MAX)
 #define SB_ENTRY_NONE 0xffffffffu
 
+/* Bits of sb_line.features: the circuit of a stream can be exchanged */
+#define SB_FEATURE_EXCHANGE 0x1u
+
 /* What a line is for */
 enum sb_line_kind {
 	SB_LINE_TCP = 1,
@@ -213,8 +216,8 @@ struct sb_info {
  * @order:       of both areas, SB_ORDER_MIN to SB_ORDER_MAX
  * @kind:        enum sb_entry_kind
  * @reserved0:   zero
- * @listener:    entry of the listener this circuit is posted to, or
- *               SB_ENTRY_NONE; read with the OFFERED word
+ * @listener:    entry of the listener this circuit is posted to, of the circuit
+ *               that it replaces, or SB_ENTRY_NONE; read with the OFFERED word
  * @owner_error: errno that goes with the owner's SB_WORD_RESET, or 0
  * @gref:        grants: index page, tx pages, rx pages, when the circuit has
  *               SB_CIRCUIT_PAGES_INLINE pages or fewer
@@ -222,14 +225,15 @@ struct sb_info {
  * @options_seq: moves when @options changed
  * @info_seq:    moves when the owner wants @info renewed
  * @options:     wanted socket options
- * @grow_seq:    moves when @gref_list names larger areas, see docs/PROTOCOL.md
+ * @replaces:    generation of the entry that @listener names, whose stream goes
+ *               on in this circuit (docs/PROTOCOL.md, Exchange); 0: none
  * @peer:        the peer's word: state, flags, generation it answers
  * @error:       errno (Linux numbers, positive) of a CLOSED word, or 0
  * @options_ack: @options_seq that has been applied
  * @info_ack:    @info_seq that @info answers
  * @info:        state of the peer's socket
- * @grow_ack:    answer to a growth, see docs/PROTOCOL.md; 0
- * @grow_switch: index at which the peer's ring moves to the new area; 0
+ * @replaced:    generation of this entry in which that happened; or older
+ * @grow_switch: the order of areas that the peer wishes for; or 0
  * @reserved1:   zero
  * @local:       the connection's or listener's own address, valid from OPEN
  * @remote:      the other end's address, valid from OPEN of a connection
@@ -248,14 +252,14 @@ struct sb_entry {
 	uint32_t options_seq;
 	uint32_t info_seq;
 	struct sb_options options;
-	uint32_t grow_seq;
+	uint32_t replaces;
 	/* written by the peer */
 	uint32_t peer;
 	uint32_t error;
 	uint32_t options_ack;
 	uint32_t info_ack;
 	struct sb_info info;
-	uint32_t grow_ack;
+	uint32_t replaced;
 	uint32_t grow_switch;
 	uint32_t reserved1[2];
 	struct sb_address local;
@@ -268,7 +272,7 @@ struct sb_entry {
  * @magic:         SB_LINE_MAGIC
  * @version:       SB_LINE_VERSION
  * @kind:          enum sb_line_kind
- * @features:      feature bits the owner offers; none are defined yet
+ * @features:      SB_FEATURE_* that the owner offers
  * @doorbell_gref: grant of the doorbell page
  * @directory_gref: grant of the directory page
  * @table_pages:   table pages that the directory names; only ever grows
@@ -377,13 +381,13 @@ SB_ASSERT_AT(struct sb_entry, gref_list, 52);
 SB_ASSERT_AT(struct sb_entry, options_seq, 56);
 SB_ASSERT_AT(struct sb_entry, info_seq, 60);
 SB_ASSERT_AT(struct sb_entry, options, 64);
-SB_ASSERT_AT(struct sb_entry, grow_seq, 124);
+SB_ASSERT_AT(struct sb_entry, replaces, 124);
 SB_ASSERT_AT(struct sb_entry, peer, 128);
 SB_ASSERT_AT(struct sb_entry, error, 132);
 SB_ASSERT_AT(struct sb_entry, options_ack, 136);
 SB_ASSERT_AT(struct sb_entry, info_ack, 140);
 SB_ASSERT_AT(struct sb_entry, info, 144);
-SB_ASSERT_AT(struct sb_entry, grow_ack, 176);
+SB_ASSERT_AT(struct sb_entry, replaced, 176);
 SB_ASSERT_AT(struct sb_entry, grow_switch, 180);
 SB_ASSERT_AT(struct sb_entry, local, 192);
 SB_ASSERT_AT(struct sb_entry, remote, 216);

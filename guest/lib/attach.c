@@ -72,6 +72,7 @@ struct switchboard *switchboard_attach(int fd, unsigned int flags)
 	error = init(s, flags);
 	if (!error)
 		return s;
+	free(s->left.bytes);
 	free(s);
 	errno = error;
 	return NULL;
@@ -79,8 +80,11 @@ struct switchboard *switchboard_attach(int fd, unsigned int flags)
 
 int switchboard_detach(struct switchboard *s)
 {
+	if (switchboard_leftover(s))
+		return fail(ENOTEMPTY);
 	if (s->transport->detach(s, false) != 0)
 		return -1;
+	free(s->left.bytes);
 	free(s);
 	return 0;
 }
@@ -90,6 +94,7 @@ int switchboard_close(struct switchboard *s)
 	int fd = s->fd;
 
 	s->transport->detach(s, true);
+	free(s->left.bytes);
 	free(s);
 	return close(fd);
 }
@@ -150,7 +155,10 @@ ssize_t switchboard_peek(struct switchboard *s, size_t bytes, const void **at)
 
 	if (error)
 		return fail(error);
-	held = s->transport->peek(s, bytes, at);
+	if (switchboard_leftover(s))
+		held = switchboard_leftover_peek(s, bytes, at);
+	else
+		held = s->transport->peek(s, bytes, at);
 	s->peeked = held > 0 ? held : 0;
 	return held;
 }
@@ -160,6 +168,10 @@ int switchboard_release(struct switchboard *s, size_t bytes)
 	if (bytes > s->peeked)
 		return fail(EINVAL);
 	s->peeked -= bytes;
+	if (switchboard_leftover(s)) {
+		switchboard_leftover_release(s, bytes);
+		return 0;
+	}
 	return s->transport->release(s, bytes);
 }
 
@@ -168,5 +180,7 @@ int switchboard_wait(struct switchboard *s, unsigned int events, int timeout_ms)
 	if (events == 0 || events & ~(SWITCHBOARD_READ | SWITCHBOARD_WRITE) ||
 	    timeout_ms < SWITCHBOARD_FOREVER)
 		return fail(EINVAL);
+	if (events & SWITCHBOARD_READ && switchboard_leftover(s))
+		return SWITCHBOARD_READ;
 	return s->transport->wait(s, events, timeout_ms);
 }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # libswitchboard: shared for programs, static for those without libraries
-LIBRARY_SOURCES := $(addprefix guest/lib/,attach.c circuit.c copy.c rings.c \
-	datagram.c)
+LIBRARY_SOURCES := $(addprefix guest/lib/,attach.c circuit.c copy.c leftover.c \
+	rings.c datagram.c)
 LIBRARY_SHARED := $(BUILD)/lib/libswitchboard.so.1
 LIBRARY_STATIC := $(BUILD)/lib/libswitchboard.a
 programs: $(LIBRARY_SHARED) $(LIBRARY_STATIC)

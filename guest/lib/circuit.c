@@ -42,12 +42,16 @@ static int attach(struct switchboard *s, struct sb_user_circuit *circuit)
 {
 	int error;
 
-	memset(circuit, 0, sizeof(*circuit));
-	circuit->version = SB_USER_VERSION;
-	error = call(s, SB_USER_ATTACH, circuit);
+	do {
+		memset(circuit, 0, sizeof(*circuit));
+		circuit->version = SB_USER_VERSION;
+		error = call(s, SB_USER_ATTACH, circuit);
+		/* on its way to a larger one, and unread */
+	} while (error == EAGAIN && switchboard_leftover_read(s) == 0);
 	switch (error) {
 	case ENOTTY: /* another kind of socket */
 	case EINVAL: /* the same, or another version of the module */
+	case EAGAIN: /* the other end takes its time */
 	case EOPNOTSUPP: /* a circuit that cannot be mapped */
 		return EOPNOTSUPP;
 	default:

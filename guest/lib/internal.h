@@ -7,6 +7,7 @@
  *   circuit.c  how rings ring and sleep when the kernel has the socket
  *   copy.c     a transport: private buffers and an ordinary socket
  *   datagram.c a transport: datagrams, in private buffers
+ *   leftover.c what was read before the circuit could be mapped
  */
 #ifndef SWITCHBOARD_INTERNAL_H
 #define SWITCHBOARD_INTERNAL_H
@@ -78,6 +79,7 @@ struct buffer {
  * @span:      the most that can be asked for at once
  * @reserved:  bytes that may be committed; the writing thread's
  * @peeked:    bytes that may be released; the reading thread's
+ * @left:      of leftover.c, the reading thread's
  * @rings:     of rings.c
  * @out:       of copy.c, the writing thread's
  * @in:        of copy.c, the reading thread's
@@ -92,6 +94,7 @@ struct switchboard {
 	size_t span;
 	size_t reserved;
 	size_t peeked;
+	struct buffer left;
 	struct rings rings;
 	struct buffer out;
 	struct buffer in;
@@ -110,6 +113,14 @@ int switchboard_rings_init(struct switchboard *s, struct sb_index_page *page,
 			   const struct ringer *ringer);
 /* The circuit of a socket. 0; EOPNOTSUPP: it has none; or another errno */
 int switchboard_circuit_init(struct switchboard *s);
+/* Read what must be read before attaching. 0; EAGAIN: there is nothing */
+int switchboard_leftover_read(struct switchboard *s);
+/* Is any of it there? */
+bool switchboard_leftover(const struct switchboard *s);
+/* As the public calls, while there is */
+ssize_t switchboard_leftover_peek(struct switchboard *s, size_t bytes,
+				  const void **at);
+void switchboard_leftover_release(struct switchboard *s, size_t bytes);
 /* Private buffers. 0 or an errno */
 int switchboard_copy_init(struct switchboard *s);
 /* The same for a datagram socket */

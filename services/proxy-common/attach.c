@@ -104,7 +104,8 @@ static void introduce(struct line *l)
 	look_at_all(l, before);
 	while (++p->epoch == before || !p->epoch)
 		;
-	sb_store(&l->header->peer_features, 0);
+	sb_store(&l->header->peer_features,
+		 sb_load(&l->header->features) & p->kind->features);
 	sb_store(&l->header->peer_version, SB_LINE_VERSION);
 	sb_store_full(&l->header->peer_epoch, p->epoch);
 	l->notify = true;

@@ -54,6 +54,7 @@ enum proxy_count {
  * @user:          that it runs as
  * @pair:          what the name of its pair with the operator begins with
  * @line_kind:     of its lines: enum sb_line_kind
+ * @features:       SB_FEATURE_* that it uses, if the guest does
  * @shares:        how often a line may have circuits_max circuits mapped: once
  *                 for what is called, once more for what is anything else
  * @line_bytes:    of its lines, struct line first
@@ -87,6 +88,7 @@ struct proxy_kind {
 	const char *user;
 	const char *pair;
 	uint16_t line_kind;
+	uint32_t features;
 	uint8_t shares;
 	size_t line_bytes;
 	size_t circuit_bytes;

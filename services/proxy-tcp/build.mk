@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # switchboard-proxy-tcp
 PROXY_TCP_SOURCES := $(addprefix services/proxy-tcp/,stream.c call.c connect.c \
-	listen.c listeners.c transfer.c options.c) $(PROXY_COMMON_SOURCES) \
+	listen.c listeners.c exchange.c transfer.c options.c) $(PROXY_COMMON_SOURCES) \
 	$(VERDICTS_SOURCES) $(COMMON_SOURCES) $(HYPERVISOR_SOURCES)
 
 PROGRAMS += switchboard-proxy-tcp

@@ -21,6 +21,7 @@ static const char *const phase_name[] = {
 	[STREAM_CONNECTING] = "connecting",
 	[STREAM_POSTED] = "posted",
 	[STREAM_OPEN] = "open",
+	[STREAM_REPLACED] = "replaced",
 	[STREAM_LISTENING] = "listening",
 };
 
@@ -77,6 +78,8 @@ void stream_begin(struct stream *s, uint32_t generation,
 	s->options = (struct sb_options){ 0 };
 	s->local = (struct sb_address){ 0 };
 	s->remote = (struct sb_address){ 0 };
+	s->old = NULL;
+	s->heir = NULL;
 	s->back = NULL;
 	s->sent = 0;
 	s->received = 0;
@@ -109,6 +112,20 @@ int stream_watch(struct stream *s, int fd, uint32_t events)
 	s->out_watched = events & EPOLLOUT;
 	return loop_watch(&s->circuit.line->proxy->service.loop, &s->watch, fd,
 			  events | EPOLLET);
+}
+
+int stream_take_watch(struct stream *s, struct stream *old)
+{
+	struct loop *loop = &s->circuit.line->proxy->service.loop;
+	uint32_t events = EPOLLIN | EPOLLRDHUP | EPOLLET;
+
+	s->watch.ready = socket_ready;
+	s->watch.fd = old->watch.fd;
+	s->out_watched = old->out_watched;
+	loop_forget(loop, &old->watch);
+	/* tells again of what has happened already */
+	return loop_rewatch(loop, &s->watch,
+			    s->out_watched ? events | EPOLLOUT : events);
 }
 
 void stream_blocked(struct stream *s)
@@ -149,6 +166,8 @@ static void ended(struct circuit *c, uint32_t flags)
 	} else if (phase == STREAM_LISTENING) {
 		listeners_ended(s, c->generation);
 		listen_end_posted(s);
+	} else {
+		exchange_ended(s);
 	}
 }
 
@@ -173,6 +192,7 @@ static void offered(struct line *l, uint32_t entry, uint32_t generation)
 	struct sb_entry *e = line_entry(l, entry);
 	uint8_t kind = __atomic_load_n(&e->kind, __ATOMIC_ACQUIRE);
 	uint32_t listener = sb_load(&e->listener);
+	uint32_t replaces = sb_load(&e->replaces);
 	struct circuit *c;
 
 	if (kind == SB_ENTRY_LISTENER)
@@ -183,6 +203,8 @@ static void offered(struct line *l, uint32_t entry, uint32_t generation)
 	if (kind != SB_ENTRY_STREAM) {
 		line_lie(l, "an entry of no kind that is known here", entry);
 		circuit_refuse(c, generation, EINVAL);
+	} else if (replaces) {
+		exchange_begin(stream_of(c), generation, listener, replaces);
 	} else if (listener == SB_ENTRY_NONE) {
 		call_begin(stream_of(c), generation);
 	} else {
@@ -204,6 +226,9 @@ static void go_on(struct circuit *c, uint32_t owner)
 	case STREAM_LISTENING:
 		options_apply(s, s->watch.fd);
 		listen_look(s);
+		break;
+	case STREAM_REPLACED:
+		stream_look_at(s->heir);
 		break;
 	case STREAM_OPEN:
 		options_apply(s, s->watch.fd);
@@ -232,7 +257,7 @@ static bool is_shown(const struct circuit *c)
 {
 	const struct stream *s = (const struct stream *)(const void *)c;
 
-	return s->phase != STREAM_POSTED;
+	return s->phase != STREAM_POSTED && s->phase != STREAM_REPLACED;
 }
 
 static const char *state_name(const struct stream *s)
@@ -269,12 +294,19 @@ static void fill_line(const struct line *l, struct ipc_guest_row *row)
 
 static const char *const count_name[] = {
 #define NAME(count, text) [TCP_##count - PROXY_OWN_COUNTS] = text
-	NAME(SENT_BYTES, "sent-bytes"), NAME(RECEIVED_BYTES, "received-bytes"),
-	NAME(CALLS, "calls"),		NAME(CALLS_REFUSED, "calls-refused"),
-	NAME(CONNECTED, "connected"),	NAME(CONNECT_FAILED, "connect-failed"),
-	NAME(LISTENS, "listens"),	NAME(LISTEN_FAILED, "listen-failed"),
-	NAME(POSTED, "posted"),		NAME(ACCEPTED, "accepted"),
+	NAME(SENT_BYTES, "sent-bytes"),
+	NAME(RECEIVED_BYTES, "received-bytes"),
+	NAME(CALLS, "calls"),
+	NAME(CALLS_REFUSED, "calls-refused"),
+	NAME(CONNECTED, "connected"),
+	NAME(CONNECT_FAILED, "connect-failed"),
+	NAME(LISTENS, "listens"),
+	NAME(LISTEN_FAILED, "listen-failed"),
+	NAME(POSTED, "posted"),
+	NAME(ACCEPTED, "accepted"),
 	NAME(RESETS, "resets"),
+	NAME(EXCHANGED, "exchanged"),
+	NAME(EXCHANGES_REFUSED, "exchanges-refused"),
 #undef NAME
 };
 
@@ -287,6 +319,7 @@ const struct proxy_kind tcp_kind = {
 	.user = "switchboard-proxy-tcp",
 	.pair = "",
 	.line_kind = SB_LINE_TCP,
+	.features = SB_FEATURE_EXCHANGE,
 	.shares = 2,
 	.line_bytes = sizeof(struct tcp_line),
 	.circuit_bytes = sizeof(struct stream),

@@ -5,6 +5,7 @@
  *	proxy-common --- stream.c --- call.c --- connect.c
  *	                     |------- listen.c --- listeners.c --- operator
  *	                     |------- transfer.c --- network
+ *	                     |------- exchange.c
  *	                     +------- options.c
  *
  * A guest's connection is a circuit whose rings carry bytes; here it has a
@@ -14,6 +15,8 @@
  *	IDLE --bell, a call--> CALLING --> CONNECTING --> OPEN --> IDLE
  *	  |---bell, posted---> POSTED ------------------> OPEN      (CLOSED
  *	  +---listen order---> LISTENING -----------------> IDLE  is written)
+ *	  +---bell, replaces an OPEN one----------------> OPEN, the other
+ *						is REPLACED until it is read
  *
  * A look at a circuit moves at most one span each way.
  */
@@ -34,6 +37,8 @@ enum tcp_count {
 	TCP_POSTED, /* circuits posted to listeners */
 	TCP_ACCEPTED, /* connections given to them */
 	TCP_RESETS, /* connections reset by their other end */
+	TCP_EXCHANGED, /* connections that went on in another circuit */
+	TCP_EXCHANGES_REFUSED,
 	TCP_COUNTS_END
 };
 
@@ -43,6 +48,7 @@ enum stream_phase {
 	STREAM_CONNECTING,
 	STREAM_POSTED,
 	STREAM_OPEN,
+	STREAM_REPLACED,
 	STREAM_LISTENING,
 };
 
@@ -86,6 +92,8 @@ struct tcp_line {
  * @options:    as applied
  * @local:      of the socket; CALLING: what the guest bound, or family none
  * @remote:     of the socket; CALLING: what the guest called
+ * @old:        OPEN: what this one replaced, whose tx goes out first; or NULL
+ * @heir:       REPLACED: by whom, which has the socket now
  * @next:       queue of a listener, or tcp_line.waiting
  * @back:       the pointer that points here, or NULL
  * @posted:     LISTENING: circuits for the next connections
@@ -114,6 +122,8 @@ struct stream {
 	struct sb_options options;
 	struct sb_address local;
 	struct sb_address remote;
+	struct stream *old;
+	struct stream *heir;
 	struct stream *next;
 	struct stream **back;
 	struct stream *posted;
@@ -160,6 +170,8 @@ void stream_set_phase(struct stream *s, enum stream_phase phase);
  * connections never come to that. Return: 0 or -errno.
  */
 int stream_watch(struct stream *s, int fd, uint32_t events);
+/* Watch the socket of @old instead. Return: 0 or -errno */
+int stream_take_watch(struct stream *s, struct stream *old);
 /* The socket can take no more: look again when it can */
 void stream_blocked(struct stream *s);
 /* OPEN: local and remote are known */
@@ -216,6 +228,16 @@ void listeners_list(const struct line *l);
 void listeners_ended(struct stream *s, uint32_t generation);
 /* Tell it, as far as one message goes; false when it cannot be told now */
 bool listeners_report(struct line *l);
+
+/* --- exchange.c --- */
+
+/* The guest offers a circuit in place of that in @entry */
+void exchange_begin(struct stream *s, uint32_t generation, uint32_t entry,
+		    uint32_t replaces);
+/* All that the guest wrote to the circuit before this one is sent, or never */
+void exchange_end(struct stream *s);
+/* A stream ends: so does the one that it replaced, or is replaced by */
+void exchange_ended(struct stream *s);
 
 /* --- transfer.c --- */
 

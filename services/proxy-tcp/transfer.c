@@ -66,24 +66,25 @@ static void cannot_send(struct stream *s, int error)
 	circuit_publish(&s->circuit, SB_WORD_STOP);
 }
 
-static void sent(struct stream *s, uint32_t bytes)
+/* @c: the stream's circuit, or the one that it replaced; the same below */
+static void sent(struct stream *s, struct circuit *c, uint32_t bytes)
 {
-	sb_reader_advance(&s->circuit.tx, bytes);
+	sb_reader_advance(&c->tx, bytes);
 	s->sent += bytes;
 	tcp_count(s, TCP_SENT_BYTES, bytes);
-	s->circuit.line->useful = true;
-	if (sb_reader_release(&s->circuit.tx))
-		line_ring(s->circuit.line, s->circuit.entry);
+	c->line->useful = true;
+	if (sb_reader_release(&c->tx))
+		line_ring(c->line, c->entry);
 }
 
 /* Send up to one span of @held bytes */
-static void send_some(struct stream *s, uint32_t held)
+static void send_some(struct stream *s, struct circuit *c, uint32_t held)
 {
 	uint32_t count = held < LIMIT_SPAN_BYTES ? held : LIMIT_SPAN_BYTES;
 	struct iovec piece[2];
-	int pieces = make_pieces(piece, circuit_tx_area(&s->circuit),
-				 sb_reader_offset(&s->circuit.tx),
-				 sb_reader_run(&s->circuit.tx), count);
+	int pieces =
+		make_pieces(piece, circuit_tx_area(c), sb_reader_offset(&c->tx),
+			    sb_reader_run(&c->tx), count);
 	ssize_t done = send_pieces(s->watch.fd, piece, pieces);
 
 	if (done < 0 && errno != EAGAIN && errno != EINTR) {
@@ -91,22 +92,22 @@ static void send_some(struct stream *s, uint32_t held)
 		return;
 	}
 	if (done > 0)
-		sent(s, done);
+		sent(s, c, done);
 	if (done < (ssize_t)count)
 		stream_blocked(s);
 }
 
 /* Return: bytes left in the ring, or -EPROTO */
-static int64_t move_out(struct stream *s)
+static int64_t move_out(struct stream *s, struct circuit *c)
 {
-	int64_t held = sb_reader_available(&s->circuit.tx);
+	int64_t held = sb_reader_available(&c->tx);
 
 	if (held > 0 && s->writable) {
-		send_some(s, held);
-		held = sb_reader_held(&s->circuit.tx);
+		send_some(s, c, held);
+		held = sb_reader_held(&c->tx);
 	}
 	if (held == 0)
-		held = sb_reader_arm(&s->circuit.tx, 1);
+		held = sb_reader_arm(&c->tx, 1);
 	if (held > 0 && s->writable && !s->out_done)
 		stream_look_at(s);
 	return held;
@@ -224,6 +225,24 @@ static bool is_over(const struct stream *s, bool closing)
 	return s->out_done && (s->in_done || closing);
 }
 
+/*
+ * What was written before the circuit was exchanged goes out first. The word
+ * before the index: with FIN in it, that is all. Return: 0 when it has gone
+ */
+static int64_t move_old_out(struct stream *s)
+{
+	struct circuit *old = &s->old->circuit;
+	uint32_t owner = sb_load(&old->shared->owner);
+	int64_t left = move_out(s, old);
+
+	if (left)
+		return left;
+	if (!(owner & SB_WORD_FIN))
+		return 1;
+	exchange_end(s);
+	return 0;
+}
+
 void transfer_run(struct stream *s, uint32_t owner)
 {
 	bool closing = owner & SB_WORD_FIN && owner & SB_WORD_STOP;
@@ -232,8 +251,12 @@ void transfer_run(struct stream *s, uint32_t owner)
 
 	/* unless close() waits for the last byte, nobody waits for our word */
 	s->circuit.left = closing && !(s->options.flags & SB_OPTION_LINGER);
-	if (!s->out_done)
-		left = move_out(s);
+	if (s->old && s->out_done)
+		exchange_end(s);
+	if (s->old)
+		left = move_old_out(s);
+	if (left == 0 && !s->out_done)
+		left = move_out(s, &s->circuit);
 	if (left == 0 && owner & SB_WORD_FIN && !s->out_done) {
 		if (closing) {
 			circuit_end(&s->circuit, 0, 0);

@@ -139,10 +139,23 @@ static void act_outside(const struct step *s)
 	}
 }
 
+/* One circuit instead of another, in a generation that is true or not */
+static void act_replace(const struct step *s)
+{
+	struct sb_entry *e = guest_line_entry(s->entry);
+	unsigned int old = s->place % 32;
+
+	e->listener = old;
+	e->replaces =
+		s->value ? s->value % 4
+			 : sb_word_generation(guest_line_entry(old)->owner);
+}
+
 static void (*const acts[])(const struct step *s) = {
-	act_turns, act_word,   act_bell,   act_index,	 act_call,
-	act_turns, act_listen, act_field,  act_visit,	 act_outside,
-	act_turns, act_line,   act_header, act_scribble, act_verdict,
+	act_turns,  act_word,	  act_bell,    act_index,
+	act_call,   act_turns,	  act_listen,  act_field,
+	act_visit,  act_outside,  act_turns,   act_line,
+	act_header, act_scribble, act_verdict, act_replace,
 };
 
 /* The kernel was never given an address outside of what is mapped */
@@ -154,6 +167,9 @@ static void check_circuit(struct circuit *c, void *argument)
 	FUZZ_ASSERT(s->error != EFAULT);
 	FUZZ_ASSERT(c->active == (s->phase != STREAM_IDLE));
 	FUZZ_ASSERT(!c->active || c->generation);
+	FUZZ_ASSERT(!s->old || (s->phase == STREAM_OPEN && s->old->heir == s));
+	FUZZ_ASSERT((s->phase == STREAM_REPLACED) ==
+		    (s->heir && s->heir->old == s));
 	FUZZ_ASSERT(s->phase <= STREAM_CALLING ||
 		    s->phase == STREAM_LISTENING || c->pages);
 }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # The local hypervisor's broker and the test guest, for tests and benchmarks
 LOCAL_GUEST_SOURCES := $(addprefix tests/local/,broker.c broker_guest.c \
-	guest.c guest_line.c guest_circuit.c guest_trunk.c) \
+	guest.c guest_line.c guest_circuit.c guest_stream.c guest_trunk.c) \
 	services/common/hypervisor_wire.c
 
 PROGRAMS += local-hypervisor
@@ -14,9 +14,9 @@ hypervisor_local_SOURCES := tests/unit/hypervisor_local.c \
 hypervisor_local_PACKAGES := check $(HYPERVISOR_PACKAGES)
 
 # Proxies as processes, between a test guest and the loopback
-LOCAL_STAGE_SOURCES := tests/local/stage.c $(LOCAL_GUEST_SOURCES) $(IPC_SOURCES)
+LOCAL_STAGE_SOURCES := tests/local/stage.c tests/local/flow.c $(LOCAL_GUEST_SOURCES) $(IPC_SOURCES)
 PROXY_TESTS := proxy_connect proxy_calls proxy_listen proxy_data \
-	proxy_hostile proxy_restart proxy_churn
+	proxy_hostile proxy_restart proxy_churn proxy_exchange proxy_exchange_end
 TESTS += $(PROXY_TESTS)
 $(foreach t,$(PROXY_TESTS),$(eval $(t)_SOURCES := tests/local/$(t).c \
 	$(LOCAL_STAGE_SOURCES)))

@@ -72,6 +72,7 @@ static struct guest_circuit *make_entry(struct guest_line *l,
 	}
 	c->shared->kind = kind;
 	c->shared->listener = SB_ENTRY_NONE;
+	c->shared->replaces = 0;
 	c->generation = sb_generation_next(
 		sb_word_generation(sb_load(&c->shared->owner)));
 	c->next = l->circuits;
@@ -331,6 +332,7 @@ int guest_circuit_recycle(struct guest_circuit *c)
 		return -EBUSY;
 	c->generation = sb_generation_next(c->generation);
 	c->shared->listener = SB_ENTRY_NONE;
+	c->shared->replaces = 0;
 	if (c->pages) {
 		memset(guest_page(c->line->guest, c->frame), 0,
 		       (size_t)c->pages * LOCAL_PAGE_BYTES);

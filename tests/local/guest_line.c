@@ -44,6 +44,7 @@ struct guest_line *guest_line_new(struct guest *g, uint32_t number,
 	l->header->magic = SB_LINE_MAGIC;
 	l->header->version = SB_LINE_VERSION;
 	l->header->kind = kind;
+	l->header->features = kind == SB_LINE_UDP ? 0 : SB_FEATURE_EXCHANGE;
 	l->next = g->lines;
 	l->back = &g->lines;
 	if (l->next)

@@ -24,6 +24,7 @@ static struct {
 	uint32_t published;
 	bool blocked;
 	bool ended;
+	bool exchanged;
 	uint32_t error;
 	const char *lie;
 } asked;
@@ -69,6 +70,12 @@ void circuit_end_liar(struct circuit *c, const char *what)
 	asked.ended = true;
 	asked.error = EPROTO;
 	asked.lie = what;
+}
+
+void exchange_end(struct stream *s)
+{
+	s->old = NULL;
+	asked.exchanged = true;
 }
 
 static void setup(void)
