@@ -26,7 +26,7 @@ describe_machine() {
 	linux_line+=" cryptomgr.notests=1"
 	# Without AVX and protection keys: QEMU 7.2 lets a PVH guest set XCR0 past
 	# Xen, which puts back what it knows with its next switch (README.md)
-	[ "$1" = icount ] || cpu+=",-avx,-pku"
+	[ "$1" = icount ] || cpu+=",-avx,-avx2,-fma,-f16c,-pku"
 	# shellcheck disable=SC2054 # the commas are QEMU's
 	machine=(-M q35 -cpu "$cpu"
 		-m "${LAB_MEMORY:-4096}" -display none -vga none -no-reboot
