@@ -24,9 +24,9 @@
 #include "liar.h"
 
 /* Lies about one target in a row, and the pauses behind all targets */
-#define LIES_IN_A_ROW 8u
-#define PAUSE_US 2000ul
-#define STORM_PAUSE_US 50ul
+#define LIES_IN_A_ROW 4u
+#define PAUSE_US 5000ul
+#define STORM_PAUSE_US 200ul
 
 static const char *const names[] = {
 	[LIAR_INDEX] = "index",	  [LIAR_WORD] = "word", [LIAR_ENTRY] = "entry",

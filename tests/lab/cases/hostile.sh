@@ -66,8 +66,8 @@ more_rounds() {
 # honest_go_on ROUNDS...: of g-pvh and g-pv, as they were: one of either kind has
 # begun since, in either guest
 honest_go_on() {
-	wait_for 130 more_rounds g-pvh $(($1 + 2))
-	wait_for 130 more_rounds g-pv $(($2 + 2))
+	wait_for 130 more_rounds g-pvh $(($1 + 1))
+	wait_for 130 more_rounds g-pv $(($2 + 1))
 }
 
 honest_end() {
