@@ -54,13 +54,13 @@ honest_begin() {
 	done
 }
 
-rounds() {
+honest_rounds() {
 	guest "$1" "grep -c ' passed' /tmp/honest || true"
 }
 
 # more_rounds GUEST NUMBER: it got further than that
 more_rounds() {
-	[ "$(rounds "$1")" -gt "$2" ]
+	[ "$(honest_rounds "$1")" -gt "$2" ]
 }
 
 # honest_go_on ROUNDS...: of g-pvh and g-pv, as they were: one of either kind has
@@ -118,7 +118,7 @@ liar_among_honest() {
 	honest_begin
 	for lies in "" index,word,entry,call bell index,word,entry,call,header; do
 		lie "$lies"
-		begun="$(rounds g-pvh) $(rounds g-pv)"
+		begun="$(honest_rounds g-pvh) $(honest_rounds g-pv)"
 		many g-peer g-pvh g-pv &
 		many g-pvh g-peer &
 		many g-pv g-peer &
