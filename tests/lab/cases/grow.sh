@@ -31,12 +31,19 @@ grows_and_shrinks() {
 	local grown shrunk
 	grown=$(count "$1" circuits_grown)
 	shrunk=$(count "$1" circuits_shrunk)
-	guest "$1" "(head -c 4194304 /dev/zero; sleep 600) |
-		nc $2 $3 >/dev/null 2>&1 &"
+	# busy until that shows; whoever is to listen there may be about to
+	guest "$1" "grown() { sed -n 's/^# circuits_grown //p' \\
+			/proc/net/switchboard; }
+		(while [ \$(grown) -le $grown ]; do
+			head -c 1048576 /dev/zero
+		done; sleep 600) | for try in \$(seq 100); do
+			nc $2 $3 && break
+			sleep 0.1
+		done >/dev/null 2>&1 &"
 	wait_for 120 shrank "$1" "$shrunk"
 	grew "$1" "$grown"
-	guest "$1" "grep -q '^open .*:$3 ' /proc/net/switchboard
-		killall sleep nc"
+	guest "$1" "grep -q '^open .*:$3 ' /proc/net/switchboard"
+	guest "$1" "killall -q nc; killall -q sleep" || true
 }
 
 case_grow_proxied() {
@@ -69,11 +76,9 @@ case_grow_direct() {
 			--in 1048576 --seconds 200 "$(address_of "$callee")" \
 			27600
 		far_end "$callee"
-		wait_for 10 guest "$callee" "! grep -q ^listening /proc/net/switchboard"
 		guest "$callee" "(sleep 600 | nc -l -p 27610) >/dev/null 2>&1 &"
-		wait_for 10 guest "$callee" "grep -q ^listening /proc/net/switchboard"
 		grows_and_shrinks "$caller" "$(address_of "$callee")" 27610
-		guest "$callee" "killall -q sleep nc" || true
+		guest "$callee" "killall -q nc; killall -q sleep" || true
 		wait_for 60 gave_back "$caller"
 	done
 }
