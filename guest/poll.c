@@ -33,7 +33,11 @@ static bool writable(struct sb_sock *sb)
 		return true;
 	if (sb_writer_room(&sb->tx) >= wanted)
 		return true;
-	return sb_transfer_arm_write(sb, wanted);
+	if (sb_transfer_arm_write(sb, wanted))
+		return true;
+	/* one whose writes fill the ring to the byte finds it full only here */
+	sb_grow_crowded(sb);
+	return false;
 }
 
 static __poll_t ready(struct sb_sock *sb)
