@@ -99,6 +99,7 @@ struct sb_datagram_group {
  * @corked:     UDP_CORK is on
  * @cork:       pieces that wait, or NULL
  * @met:        pairs that it has sent over, whose answers it takes (pair.h)
+ * @last:       the pair that was last used, and one; 0: none
  * @blocked:    in the list of those that wait for a pair's room
  * @work:       gets another circuit; holds a reference while pending
  */
@@ -129,6 +130,7 @@ struct sb_datagram_sock {
 	__be32 group_address;
 	struct sb_datagram_cork *cork;
 	DECLARE_BITMAP(met, SB_PAIRS_MAX);
+	u8 last;
 	struct list_head blocked;
 	struct delayed_work work;
 };

@@ -226,6 +226,8 @@ void sb_pair_bell(struct sb_pair *p);
 /* Another guest offers a circuit for datagrams. 0, or an errno for it */
 int sb_pair_take(struct sb_circuit *c, struct sb_channel *channel,
 		 struct sb_admissions *admissions);
+/* The channel by which a datagram socket was last written or read; or NULL */
+struct sb_channel *sb_pair_channel(const struct sb_sock *sb);
 /* pair_wait.c: a route has come, or will not */
 void sb_pair_route_news(void);
 

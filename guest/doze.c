@@ -41,13 +41,16 @@ static bool doze = true;
 module_param(doze, bool, 0644);
 MODULE_PARM_DESC(doze, "let processes wait in the hypervisor, if alone");
 
-/* The channel whose bell will wake the socket; ownership held */
+/* The channel whose bell will wake the socket; ownership held, under RCU */
 static struct sb_channel *channel_of(struct sb_sock *sb)
 {
 	struct sb_circuit *c = sb->circuit;
+	struct sb_channel *ch = NULL;
 
-	if (!c)
-		return NULL;
+	if (sb_is_datagram(sb))
+		ch = sb_pair_channel(sb);
+	if (ch || !c)
+		return ch;
 	if (c->foreign)
 		return &sb_callee_of(c)->line->channel;
 	return c->line ? &c->line->channel : NULL;
@@ -83,15 +86,11 @@ static void leave(struct sb_channel *ch)
 	clear_and_wake_up_bit(DOZING, &ch->dozing);
 }
 
-struct sb_channel *sb_doze_begin(struct sb_sock *sb, long timeo)
+/* Under RCU: it may be that of a circuit which is not the socket's own */
+static struct sb_channel *take_channel(struct sb_sock *sb)
 {
-	struct sb_channel *ch;
+	struct sb_channel *ch = channel_of(sb);
 
-	/* a processor without a tick might not come back in time */
-	if (!READ_ONCE(doze) || timeo <= SB_DOZE_TICKS || !undisturbed() ||
-	    tick_nohz_full_enabled())
-		return NULL;
-	ch = channel_of(sb);
 	if (!ch || test_bit(DOZING, &ch->dozing) ||
 	    test_and_set_bit(DOZING, &ch->dozing))
 		return NULL;
@@ -100,6 +99,20 @@ struct sb_channel *sb_doze_begin(struct sb_sock *sb, long timeo)
 		return ch;
 	leave(ch);
 	return NULL;
+}
+
+struct sb_channel *sb_doze_begin(struct sb_sock *sb, long timeo)
+{
+	struct sb_channel *ch;
+
+	/* a processor without a tick might not come back in time */
+	if (!READ_ONCE(doze) || timeo <= SB_DOZE_TICKS || !undisturbed() ||
+	    tick_nohz_full_enabled())
+		return NULL;
+	rcu_read_lock();
+	ch = take_channel(sb);
+	rcu_read_unlock();
+	return ch;
 }
 
 /* Masked: until the socket was woken, or anything else wants to happen */

@@ -60,6 +60,14 @@ struct sb_pair *sb_pair_that_calls(const struct sb_address *from)
 	return NULL;
 }
 
+struct sb_channel *sb_pair_channel(const struct sb_sock *sb)
+{
+	u8 last = READ_ONCE(sb_ds_of(sb)->last);
+	struct sb_pair *p = last ? rcu_dereference(pairs[last - 1]) : NULL;
+
+	return p ? p->channel : NULL;
+}
+
 /* ---- waiting for room ---- */
 
 static void wake_blocked(void)

@@ -141,7 +141,7 @@ static void fill_header(const struct sb_datagram *h, const struct ends *ends,
 }
 
 /* Bounded by what the socket may hold, before any memory is asked for */
-static void queue(struct sb_sock *sb, const struct sb_datagram *h,
+static void queue(struct sb_sock *sb, u8 slot, const struct sb_datagram *h,
 		  const struct ends *ends, const u8 *payload)
 {
 	struct sock *sk = &sb->sk;
@@ -156,6 +156,7 @@ static void queue(struct sb_sock *sb, const struct sb_datagram *h,
 	}
 	skb_store_bits(skb, 0, payload, h->bytes);
 	fill_header(h, ends, sb_datagram_header(skb));
+	WRITE_ONCE(sb_ds_of(sb)->last, slot + 1);
 	if (sb_datagram_enqueue(sk, skb))
 		sb_count(&sb_counters.datagrams_direct_in);
 }
@@ -175,7 +176,7 @@ static void take_datagram(struct sb_pair *p, const struct sb_datagram *h,
 		return;
 	receiver = sb_port_find_datagram(&ends.to, &ends.from);
 	if (receiver && has_met(p, receiver))
-		queue(receiver, h, &ends, payload);
+		queue(receiver, p->slot, h, &ends, payload);
 	else if (receiver || !was_there(p, ends.to.port))
 		give_back(p, h, payload);
 	else

@@ -151,6 +151,7 @@ int sb_pair_put(struct sb_pair *p, struct sb_datagram_sock *ds,
 			set_bit(p->slot, ds->met);
 			set_bit(header->info, p->ports);
 		}
+		WRITE_ONCE(ds->last, p->slot + 1);
 		ring = publish(p, header);
 	}
 	spin_unlock_bh(&p->lock);
