@@ -96,6 +96,11 @@ case_direct_in_place() {
 	done
 }
 
+# fewer GUEST NAME NUMBER
+fewer() {
+	[ "$(count "$1" "$2")" -lt "$3" ]
+}
+
 # The caller dies while its pages are mapped into a program of the callee
 case_direct_in_place_destroyed() {
 	local pages
@@ -115,7 +120,7 @@ case_direct_in_place_destroyed() {
 	guest g-pvh "grep -q 'reset by peer' /tmp/in"
 	wait_for 5 dom0 "! xl list | grep -q '(null)'"
 	# the circuit's at least, and those that were ready
-	[ "$(count g-pvh pages_foreign)" -le $((pages - 9)) ] || {
+	wait_for 10 fewer g-pvh pages_foreign $((pages - 8)) || {
 		echo "pages of a guest that is gone are still mapped"
 		return 1
 	}
