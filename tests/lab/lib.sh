@@ -38,6 +38,15 @@ count() {
 	guest "$1" "sed -n 's/^# $2 //p' /proc/net/switchboard"
 }
 
+# has_more GUEST NAME NUMBER, fewer GUEST NAME NUMBER: what it counts there
+has_more() {
+	[ "$(count "$1" "$2")" -gt "$3" ]
+}
+
+fewer() {
+	[ "$(count "$1" "$2")" -lt "$3" ]
+}
+
 # wait_for SECONDS COMMAND...: until it succeeds. So long as a quiet machine needs
 # at most; a busy one gets ten times that, and no run that passes waits so long
 wait_for() {

@@ -47,16 +47,22 @@ static void expect_closed(struct guest_circuit *c, uint32_t error)
 	ck_assert_uint_eq(c->shared->error, error);
 }
 
+/* A stream with bytes on their way out, for which a larger circuit is offered */
+static void open_offered(struct flow *f, uint32_t seed, unsigned int order)
+{
+	flow_open(f, &stage, line, 2, seed);
+	flow_fill_out(f);
+	ck_assert_int_eq(guest_stream_offer(&f->s, order), 0);
+}
+
 /* When the offer is looked at, and by whom, does not matter */
 START_TEST(close_while_offered_delivers_everything)
 {
 	struct guest_circuit *first, *second;
 	struct flow f;
 
-	flow_open(&f, &stage, line, 2, 24 + _i);
+	open_offered(&f, 24 + _i, 6);
 	first = f.s.c;
-	flow_fill_out(&f);
-	ck_assert_int_eq(guest_stream_offer(&f.s, 6), 0);
 	second = f.s.next;
 	if (_i)
 		while (!guest_stream_taken(second))
@@ -75,9 +81,7 @@ START_TEST(close_while_the_old_one_is_sent_delivers_everything)
 {
 	struct flow f;
 
-	flow_open(&f, &stage, line, 2, 26);
-	flow_fill_out(&f);
-	ck_assert_int_eq(guest_stream_offer(&f.s, 6), 0);
+	open_offered(&f, 26, 6);
 	flow_wait_taken(&f);
 	flow_fill_out(&f);
 	guest_stream_publish(&f.s,
@@ -92,9 +96,7 @@ START_TEST(shutdown_is_told_behind_the_last_byte)
 {
 	struct flow f;
 
-	flow_open(&f, &stage, line, 2, 27 + _i);
-	flow_fill_out(&f);
-	ck_assert_int_eq(guest_stream_offer(&f.s, 4), 0);
+	open_offered(&f, 27 + _i, 4);
 	if (_i)
 		flow_wait_taken(&f);
 	guest_stream_publish(&f.s, SB_OWNER_OFFERED | SB_WORD_FIN);
@@ -148,9 +150,7 @@ START_TEST(a_reset_of_the_network_ends_both)
 {
 	struct flow f;
 
-	flow_open(&f, &stage, line, 2, 30);
-	flow_fill_out(&f);
-	ck_assert_int_eq(guest_stream_offer(&f.s, 6), 0);
+	open_offered(&f, 30, 6);
 	flow_wait_taken(&f);
 	reset_by_network(&f);
 	expect_closed(f.s.c, ECONNRESET);
@@ -174,10 +174,8 @@ START_TEST(a_reset_of_the_guest_ends_both)
 	struct guest_circuit *first, *second;
 	struct flow f;
 
-	flow_open(&f, &stage, line, 2, 31 + _i);
+	open_offered(&f, 31 + _i, 6);
 	first = f.s.c;
-	flow_fill_out(&f);
-	ck_assert_int_eq(guest_stream_offer(&f.s, 6), 0);
 	second = f.s.next;
 	if (_i)
 		flow_wait_taken(&f);
@@ -197,9 +195,7 @@ START_TEST(taking_the_old_one_away_too_early_is_a_reset)
 				   SB_OWNER_READY };
 	struct flow f;
 
-	flow_open(&f, &stage, line, 2, 33 + _i);
-	flow_fill_out(&f);
-	ck_assert_int_eq(guest_stream_offer(&f.s, 6), 0);
+	open_offered(&f, 33 + _i, 6);
 	flow_wait_taken(&f);
 	guest_circuit_publish(f.s.old, state[_i]);
 	expect_reset(f.fd);
@@ -212,9 +208,7 @@ START_TEST(an_index_that_cannot_be_ends_both)
 	struct guest_circuit *liar;
 	struct flow f;
 
-	flow_open(&f, &stage, line, 2, 36 + _i);
-	flow_fill_out(&f);
-	ck_assert_int_eq(guest_stream_offer(&f.s, 6), 0);
+	open_offered(&f, 36 + _i, 6);
 	flow_wait_taken(&f);
 	liar = _i ? f.s.c : f.s.old;
 	/* the old one's is believed at once, the new one's when it is its turn */

@@ -31,8 +31,8 @@ direct() {
 	taken=$(count "$callee" direct_taken)
 	lies="$(count "$caller" lies) $(count "$callee" lies)"
 	guest "$caller" streamcheck client "${@:3}" || return
-	[ "$(count "$caller" direct_called)" -gt "$called" ] &&
-		[ "$(count "$callee" direct_taken)" -gt "$taken" ] || {
+	has_more "$caller" direct_called "$called" &&
+		has_more "$callee" direct_taken "$taken" || {
 		echo "not over a direct line"
 		return 1
 	}

@@ -21,10 +21,6 @@ gave_back() {
 	[ "$(count "$1" pages_grown)" -le $((4 * 129)) ]
 }
 
-shrank() {
-	[ "$(count "$1" circuits_shrunk)" -gt "$2" ]
-}
-
 # grows_and_shrinks GUEST ADDRESS PORT: a connection to somebody who reads all is
 # large while it is busy, and small again when it is idle, and open still
 grows_and_shrinks() {
@@ -40,7 +36,7 @@ grows_and_shrinks() {
 			nc $2 $3 && break
 			sleep 0.1
 		done >/dev/null 2>&1 &"
-	wait_for 120 shrank "$1" "$shrunk"
+	wait_for 120 has_more "$1" circuits_shrunk "$shrunk"
 	grew "$1" "$grown"
 	guest "$1" "grep -q '^open .*:$3 ' /proc/net/switchboard"
 	guest "$1" "killall -q nc; killall -q sleep" || true

@@ -146,11 +146,6 @@ case_liar_pv() {
 	liar_among_honest pv
 }
 
-# has_more GUEST NAME NUMBER
-has_more() {
-	[ "$(count "$1" "$2")" -gt "$3" ]
-}
-
 # call_many GUEST: 200 calls that nobody answers, given up after some seconds
 call_many() {
 	guest "$1" "ulimit -n 1024; streamcheck client --connections 200 \

@@ -96,11 +96,6 @@ case_direct_in_place() {
 	done
 }
 
-# fewer GUEST NAME NUMBER
-fewer() {
-	[ "$(count "$1" "$2")" -lt "$3" ]
-}
-
 # The caller dies while its pages are mapped into a program of the callee
 case_direct_in_place_destroyed() {
 	local pages
