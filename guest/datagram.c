@@ -327,7 +327,6 @@ void sb_datagram_write_space(struct sock *sk)
 	struct sb_datagram_sock *ds = sb_ds(sk);
 	struct sb_sock *sb = &ds->sb;
 	struct socket *sock = sk->sk_socket;
-	struct socket_wq *wq;
 	u32 used;
 
 	if (!sock || !test_bit(SOCK_NOSPACE, &sock->flags))
@@ -341,15 +340,7 @@ void sb_datagram_write_space(struct sock *sk)
 				sb->tx.size))
 			return;
 	}
-	clear_bit(SOCK_NOSPACE, &sock->flags);
-	rcu_read_lock();
-	wq = rcu_dereference(sk->sk_wq);
-	if (skwq_has_sleeper(wq))
-		wake_up_interruptible_poll(&wq->wait, EPOLLOUT | EPOLLWRNORM |
-							      EPOLLWRBAND);
-	if (wq && wq->fasync_list && !(sk->sk_shutdown & SEND_SHUTDOWN))
-		sock_wake_async(wq, SOCK_WAKE_SPACE, POLL_OUT);
-	rcu_read_unlock();
+	sb_stream_wake_writers(sk, sock);
 }
 
 /* What the peer has produced in the ring that is read now */

@@ -433,6 +433,10 @@ void sb_stream_strip(struct sb_sock *sb, struct sb_circuit *c);
 /* Take the names of both ends from the circuit's entry */
 void sb_stream_names(struct sb_sock *sb);
 void sb_stream_write_space(struct sock *sk);
+/* Whoever waits to write @sk may: SOCK_NOSPACE is taken back, sleepers and
+ * SIGIO are told. @sock is the socket of @sk
+ */
+void sb_stream_wake_writers(struct sock *sk, struct socket *sock);
 
 /* Read without the lock by the core, and by poll in other files */
 static inline void sb_stream_state(struct sock *sk, int state)

@@ -268,20 +268,10 @@ void sb_stream_look(struct sb_sock *sb)
 	}
 }
 
-void sb_stream_write_space(struct sock *sk)
+void sb_stream_wake_writers(struct sock *sk, struct socket *sock)
 {
-	struct sb_sock *sb = sb_sk(sk);
-	struct socket *sock = sk->sk_socket;
 	struct socket_wq *wq;
-	u32 used;
 
-	if (!sock || !test_bit(SOCK_NOSPACE, &sock->flags) || !sb->circuit)
-		return;
-	/* whoever wakes checks the index: here a lie only wakes for nothing */
-	used = sb->tx.produced - sb_load(&sb->tx.peer->consumed);
-	if (used <= sb->tx.size &&
-	    sb->tx.size - used < sb_stream_room_wanted(sb))
-		return;
 	clear_bit(SOCK_NOSPACE, &sock->flags);
 	rcu_read_lock();
 	wq = rcu_dereference(sk->sk_wq);
@@ -291,6 +281,22 @@ void sb_stream_write_space(struct sock *sk)
 	if (wq && wq->fasync_list && !(sk->sk_shutdown & SEND_SHUTDOWN))
 		sock_wake_async(wq, SOCK_WAKE_SPACE, POLL_OUT);
 	rcu_read_unlock();
+}
+
+void sb_stream_write_space(struct sock *sk)
+{
+	struct sb_sock *sb = sb_sk(sk);
+	struct socket *sock = sk->sk_socket;
+	u32 used;
+
+	if (!sock || !test_bit(SOCK_NOSPACE, &sock->flags) || !sb->circuit)
+		return;
+	/* whoever wakes checks the index: here a lie only wakes for nothing */
+	used = sb->tx.produced - sb_load(&sb->tx.peer->consumed);
+	if (used <= sb->tx.size &&
+	    sb->tx.size - used < sb_stream_room_wanted(sb))
+		return;
+	sb_stream_wake_writers(sk, sock);
 }
 
 /* Moves whenever there is more to read, or where it is read changes */

@@ -14,7 +14,8 @@ hypervisor_local_SOURCES := tests/unit/hypervisor_local.c \
 hypervisor_local_PACKAGES := check $(HYPERVISOR_PACKAGES)
 
 # Proxies as processes, between a test guest and the loopback
-LOCAL_STAGE_SOURCES := tests/local/stage.c tests/local/flow.c $(LOCAL_GUEST_SOURCES) $(IPC_SOURCES)
+LOCAL_STAGE_SOURCES := tests/local/stage.c tests/local/neighbours.c \
+	tests/local/flow.c $(LOCAL_GUEST_SOURCES) $(IPC_SOURCES)
 PROXY_TESTS := proxy_connect proxy_calls proxy_listen proxy_data \
 	proxy_hostile proxy_restart proxy_churn proxy_exchange proxy_exchange_end
 TESTS += $(PROXY_TESTS)

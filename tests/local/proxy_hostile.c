@@ -14,48 +14,20 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "tests/local/stage.h"
+#include "tests/local/neighbours.h"
 #include "tests/unit/random.h"
 #include "tests/unit/unit.h"
 
-static struct stage stage;
-static struct guest_line *liar;
-static struct guest_line *honest;
+static struct neighbours two;
 
 static void setup(void)
 {
-	stage_open(&stage);
-	stage_proxy_start(&stage);
-	honest = stage_line(&stage, "honest");
-	liar = stage_line(&stage, "liar");
-	stage_attach(&stage, honest);
-	stage_attach(&stage, liar);
-}
-
-/* The honest guest is served still */
-static void prove_service(void)
-{
-	char text[8];
-	int fd;
-	struct guest_circuit *c = stage_connection(&stage, honest, 2, &fd);
-
-	ck_assert_int_eq(guest_circuit_send(c, "hello", 5), 5);
-	ck_assert_int_eq(recv(fd, text, 5, MSG_WAITALL), 5);
-	ck_assert_int_eq(write(fd, "there", 5), 5);
-	ck_assert_int_eq(
-		guest_circuit_receive_all(c, text, 5, STAGE_TIMEOUT_MS), 0);
-	guest_circuit_close(c);
-	ck_assert_int_eq(
-		guest_circuit_wait(c, SB_PEER_CLOSED, STAGE_TIMEOUT_MS), 0);
-	close(fd);
+	neighbours_open(&two);
 }
 
 static void teardown(void)
 {
-	prove_service();
-	guest_line_end(liar);
-	guest_line_end(honest);
-	stage_close(&stage);
+	neighbours_close(&two);
 }
 
 /* The circuit ends with EPROTO, and its other end is reset */
@@ -82,10 +54,11 @@ static const uint32_t wrong_produced[] = { 16385, 0x7fffffff, 0x80000000,
 START_TEST(produced_that_cannot_be)
 {
 	int fd;
-	struct guest_circuit *c = stage_connection(&stage, liar, 2, &fd);
+	struct guest_circuit *c =
+		stage_connection(&two.stage, two.liar, 2, &fd);
 
 	sb_store_full(&c->index->side[SB_OWNER].produced, wrong_produced[_i]);
-	guest_line_ring(liar, c->entry);
+	guest_line_ring(two.liar, c->entry);
 	expect_caught(c, fd);
 }
 END_TEST
@@ -93,12 +66,13 @@ END_TEST
 START_TEST(produced_that_goes_back)
 {
 	int fd;
-	struct guest_circuit *c = stage_connection(&stage, liar, 2, &fd);
+	struct guest_circuit *c =
+		stage_connection(&two.stage, two.liar, 2, &fd);
 
 	ck_assert_int_eq(guest_circuit_send(c, "12345678", 8), 8);
 	ck_assert_int_eq(recv(fd, (char[8]){ 0 }, 8, MSG_WAITALL), 8);
 	sb_store_full(&c->index->side[SB_OWNER].produced, 4);
-	guest_line_ring(liar, c->entry);
+	guest_line_ring(two.liar, c->entry);
 	expect_caught(c, fd);
 }
 END_TEST
@@ -106,7 +80,8 @@ END_TEST
 START_TEST(consumed_that_cannot_be)
 {
 	int fd;
-	struct guest_circuit *c = stage_connection(&stage, liar, 2, &fd);
+	struct guest_circuit *c =
+		stage_connection(&two.stage, two.liar, 2, &fd);
 
 	sb_store_full(&c->index->side[SB_OWNER].consumed, 100);
 	ck_assert_int_eq(write(fd, "x", 1), 1);
@@ -151,13 +126,13 @@ static void run_flipper(struct flipper *f, struct guest_circuit *c, int fd)
 	fcntl(fd, F_SETFL, O_NONBLOCK);
 	ck_assert_int_eq(pthread_create(&thread, NULL, flip, f), 0);
 	for (int i = 0; i < 300; i++) {
-		guest_line_ring(liar, c->entry);
+		guest_line_ring(two.liar, c->entry);
 		if (write(fd, bytes, sizeof(bytes)) < 0 && errno != EAGAIN)
 			break;
 		if (read(fd, bytes, sizeof(bytes)) < 0 && errno != EAGAIN)
 			break;
 		if (i % 50 == 0)
-			prove_service();
+			neighbours_prove_service(&two);
 		usleep(100);
 	}
 	__atomic_store_n(&f->stop, true, __ATOMIC_RELAXED);
@@ -168,7 +143,8 @@ static void run_flipper(struct flipper *f, struct guest_circuit *c, int fd)
 START_TEST(index_page_that_flips_while_traffic_runs)
 {
 	int fd;
-	struct guest_circuit *c = stage_connection(&stage, liar, 2, &fd);
+	struct guest_circuit *c =
+		stage_connection(&two.stage, two.liar, 2, &fd);
 	struct flipper f = { .word = (uint32_t *)c->index, .words = 32 };
 
 	run_flipper(&f, c, fd);
@@ -178,7 +154,8 @@ END_TEST
 START_TEST(entry_that_flips_while_traffic_runs)
 {
 	int fd;
-	struct guest_circuit *c = stage_connection(&stage, liar, 2, &fd);
+	struct guest_circuit *c =
+		stage_connection(&two.stage, two.liar, 2, &fd);
 	struct flipper f = { .word = (uint32_t *)c->shared, .words = 64 };
 
 	run_flipper(&f, c, fd);
@@ -188,8 +165,10 @@ END_TEST
 START_TEST(line_header_that_flips_while_traffic_runs)
 {
 	int fd;
-	struct guest_circuit *c = stage_connection(&stage, liar, 2, &fd);
-	struct flipper f = { .word = (uint32_t *)liar->header, .words = 64 };
+	struct guest_circuit *c =
+		stage_connection(&two.stage, two.liar, 2, &fd);
+	struct flipper f = { .word = (uint32_t *)two.liar->header,
+			     .words = 64 };
 
 	run_flipper(&f, c, fd);
 }
@@ -203,7 +182,7 @@ static int try_connect(struct guest_circuit *c)
 	int listener = stage_listener(&port), error;
 
 	to = stage_loopback(port);
-	stage_connect(&stage, c, &to);
+	stage_connect(&two.stage, c, &to);
 	error = guest_circuit_wait(c, SB_PEER_OPEN, STAGE_TIMEOUT_MS);
 	close(listener);
 	return error;
@@ -215,54 +194,54 @@ START_TEST(bad_orders_and_grants)
 	struct guest_circuit *c;
 
 	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
-		c = guest_circuit_new(liar, 2);
+		c = guest_circuit_new(two.liar, 2);
 		c->shared->order = order[i];
 		ck_assert_int_eq(try_connect(c), -EINVAL);
 	}
 	for (int i = 0; i < 9; i += 4) {
-		c = guest_circuit_new(liar, 2);
+		c = guest_circuit_new(two.liar, 2);
 		c->shared->gref[i] = i ? 0xffffffff : 31000;
 		ck_assert_int_lt(try_connect(c), 0);
 	}
-	c = guest_circuit_new(liar, 5);
+	c = guest_circuit_new(two.liar, 5);
 	c->shared->gref_list = 31000;
 	ck_assert_int_eq(try_connect(c), -EACCES);
 	/* the list itself is good, what it says is not */
-	c = guest_circuit_new(liar, 5);
-	memset(guest_page(liar->guest, c->list_frame), 0xff, 4096);
+	c = guest_circuit_new(two.liar, 5);
+	memset(guest_page(two.liar->guest, c->list_frame), 0xff, 4096);
 	ck_assert_int_eq(try_connect(c), -EINVAL);
 }
 END_TEST
 
 START_TEST(foreign_and_revoked_grants)
 {
-	struct guest_circuit *c = guest_circuit_new(liar, 2);
-	struct local_grant *grant = liar->guest->grant;
+	struct guest_circuit *c = guest_circuit_new(two.liar, 2);
+	struct local_grant *grant = two.liar->guest->grant;
 
 	grant[c->gref[3]].domain = 99;
 	ck_assert_int_eq(try_connect(c), -EACCES);
-	c = guest_circuit_new(liar, 2);
-	ck_assert_int_eq(guest_grant_end(liar->guest, c->gref[8]), 0);
+	c = guest_circuit_new(two.liar, 2);
+	ck_assert_int_eq(guest_grant_end(two.liar->guest, c->gref[8]), 0);
 	ck_assert_int_eq(try_connect(c), -EACCES);
 }
 END_TEST
 
 START_TEST(wrong_kinds_and_listeners)
 {
-	struct guest_circuit *c = guest_circuit_new(liar, 2);
+	struct guest_circuit *c = guest_circuit_new(two.liar, 2);
 
 	/* ordered to listen, though it is none */
 	guest_circuit_offer(c);
-	stage_listen(&stage, c,
+	stage_listen(&two.stage, c,
 		     &(struct sb_address){ .family = SB_FAMILY_IPV4 });
 	ck_assert_int_eq(guest_circuit_wait(c, SB_PEER_OPEN, STAGE_TIMEOUT_MS),
 			 -EINVAL);
-	c = guest_circuit_new(liar, 2);
+	c = guest_circuit_new(two.liar, 2);
 	c->shared->kind = 77;
 	ck_assert_int_eq(try_connect(c), -EINVAL);
 	/* posted to itself, to nowhere */
 	for (uint32_t listener = 0; listener < 3; listener++) {
-		c = guest_circuit_new(liar, 2);
+		c = guest_circuit_new(two.liar, 2);
 		c->shared->listener = listener == 0   ? c->entry
 				      : listener == 1 ? 12345
 						      : 0xfffffffe;
@@ -277,11 +256,12 @@ END_TEST
 START_TEST(words_that_go_backwards)
 {
 	int fd;
-	struct guest_circuit *c = stage_connection(&stage, liar, 2, &fd);
+	struct guest_circuit *c =
+		stage_connection(&two.stage, two.liar, 2, &fd);
 
 	guest_circuit_publish(c, SB_OWNER_READY);
 	expect_caught(c, fd);
-	c = stage_connection(&stage, liar, 2, &fd);
+	c = stage_connection(&two.stage, two.liar, 2, &fd);
 	/* it ends what there was, and is a call of its own, which is none */
 	c->generation += 5;
 	guest_circuit_publish(c, SB_OWNER_OFFERED);
@@ -290,7 +270,7 @@ START_TEST(words_that_go_backwards)
 	ck_assert_int_eq(recv(fd, (char[1]){ 0 }, 1, 0), -1);
 	ck_assert_int_eq(errno, ECONNRESET);
 	/* pages taken back while they are in use: unmapped, then answered */
-	c = stage_connection(&stage, liar, 2, &fd);
+	c = stage_connection(&two.stage, two.liar, 2, &fd);
 	ck_assert_int_eq(guest_circuit_revoke(c, STAGE_TIMEOUT_MS), 0);
 	close(fd);
 }
@@ -298,14 +278,14 @@ END_TEST
 
 START_TEST(bells_of_entries_that_are_not_there)
 {
-	memset(liar->doorbells->to_peer, 0xff,
-	       sizeof(liar->doorbells->to_peer));
-	liar->header->to_peer = ~0ull;
-	liar->header->table_pages = 0xffffffff;
-	guest_channel_notify(&liar->channel);
-	prove_service();
-	liar->header->table_pages = 0;
-	stage_rests(stage.proxy);
+	memset(two.liar->doorbells->to_peer, 0xff,
+	       sizeof(two.liar->doorbells->to_peer));
+	two.liar->header->to_peer = ~0ull;
+	two.liar->header->table_pages = 0xffffffff;
+	guest_channel_notify(&two.liar->channel);
+	neighbours_prove_service(&two);
+	two.liar->header->table_pages = 0;
+	stage_rests(two.stage.proxy);
 }
 END_TEST
 
@@ -314,33 +294,33 @@ START_TEST(storm_of_events_is_bounded)
 {
 	uint64_t end_ms = guest_now_ms() + 600, before_ms;
 
-	before_ms = stage_cpu_ms(stage.proxy);
+	before_ms = stage_cpu_ms(two.stage.proxy);
 	while (guest_now_ms() < end_ms)
 		for (int i = 0; i < 100; i++)
-			guest_channel_notify(&liar->channel);
-	ck_assert_uint_le(stage_cpu_ms(stage.proxy) - before_ms, 200);
+			guest_channel_notify(&two.liar->channel);
+	ck_assert_uint_le(stage_cpu_ms(two.stage.proxy) - before_ms, 200);
 }
 END_TEST
 
 START_TEST(guest_that_vanishes)
 {
 	struct guest_circuit *c[8];
-	unsigned int descriptors = stage_descriptors(stage.proxy);
+	unsigned int descriptors = stage_descriptors(two.stage.proxy);
 	struct sb_address any = stage_loopback(0);
 	int fd[8];
 
 	for (int i = 0; i < 8; i++) {
-		c[i] = stage_connection(&stage, liar, 2, &fd[i]);
+		c[i] = stage_connection(&two.stage, two.liar, 2, &fd[i]);
 		ck_assert_int_eq(guest_circuit_send(c[i], "x", 1), 1);
 	}
-	c[0] = guest_listener_new(liar);
+	c[0] = guest_listener_new(two.liar);
 	guest_circuit_offer(c[0]);
-	stage_listen(&stage, c[0], &any);
+	stage_listen(&two.stage, c[0], &any);
 	ck_assert_int_eq(
 		guest_circuit_wait(c[0], SB_PEER_OPEN, STAGE_TIMEOUT_MS), 0);
-	guest_line_end(liar);
-	stage_detach(&stage, &(struct guest_line){
-				     .guest = &(struct guest){ .domain = 2 } });
+	guest_line_end(two.liar);
+	stage_detach(&two.stage, &(struct guest_line){ .guest = &(struct guest){
+							       .domain = 2 } });
 	for (int i = 0; i < 8; i++) {
 		char text[4];
 
@@ -348,8 +328,8 @@ START_TEST(guest_that_vanishes)
 		ck_assert_int_eq(read(fd[i], text, 1), -1);
 		ck_assert_int_eq(errno, ECONNRESET);
 	}
-	unit_until(stage_descriptors(stage.proxy) == descriptors - 2);
-	liar = stage_line(&stage, "again");
+	unit_until(stage_descriptors(two.stage.proxy) == descriptors - 2);
+	two.liar = stage_line(&two.stage, "again");
 }
 END_TEST
 
@@ -359,7 +339,7 @@ START_TEST(lines_that_cannot_be_attached)
 	struct guest_line *l;
 
 	for (int step = 0; step < 6; step++) {
-		l = stage_line(&stage, "odd");
+		l = stage_line(&two.stage, "odd");
 		m.type = IPC_ORDER_ATTACH;
 		m.attach = (struct ipc_attach){
 			.guest = l->guest->domain,
@@ -377,8 +357,8 @@ START_TEST(lines_that_cannot_be_attached)
 		l->header->version += step == 3;
 		l->header->kind += step == 4;
 		l->header->directory_gref += step == 5 ? 31000 : 0;
-		stage_order(&stage, &m);
-		stage_expect(&stage, IPC_REPORT_FAILED);
+		stage_order(&two.stage, &m);
+		stage_expect(&two.stage, IPC_REPORT_FAILED);
 		/* nothing of it is held */
 		if (step)
 			ck_assert_int_eq(
@@ -396,29 +376,29 @@ START_TEST(limits_are_kept)
 
 	m.type = IPC_ORDER_ATTACH;
 	m.attach = (struct ipc_attach){
-		.guest = liar->guest->domain,
+		.guest = two.liar->guest->domain,
 		.name = "guest",
 		.kind = SB_LINE_TCP,
-		.gref = liar->header_gref,
-		.port = liar->channel.port,
+		.gref = two.liar->header_gref,
+		.port = two.liar->channel.port,
 		.circuits_max = 4,
 		.listeners_max = 1,
 		.calls_per_s = 1000,
 		.calls_burst = 1000,
 	};
 	snprintf(m.attach.identity, sizeof(m.attach.identity),
-		 "01234567-89ab-cdef-0123-4567%08x", liar->guest->domain);
-	stage_order(&stage, &m);
-	stage_expect(&stage, IPC_REPORT_ATTACHED);
+		 "01234567-89ab-cdef-0123-4567%08x", two.liar->guest->domain);
+	stage_order(&two.stage, &m);
+	stage_expect(&two.stage, IPC_REPORT_ATTACHED);
 	for (int i = 0; i < 4; i++)
-		c[i] = stage_connection(&stage, liar, 2, &fd[i]);
-	c[4] = guest_circuit_new(liar, 2);
+		c[i] = stage_connection(&two.stage, two.liar, 2, &fd[i]);
+	c[4] = guest_circuit_new(two.liar, 2);
 	ck_assert_int_eq(try_connect(c[4]), -ENOBUFS);
 	guest_circuit_close(c[0]);
 	ck_assert_int_eq(
 		guest_circuit_wait(c[0], SB_PEER_CLOSED, STAGE_TIMEOUT_MS), 0);
 	ck_assert_int_eq(guest_circuit_recycle(c[4]), 0);
-	c[5] = stage_connection(&stage, liar, 2, &fd[0]);
+	c[5] = stage_connection(&two.stage, two.liar, 2, &fd[0]);
 }
 END_TEST
 

@@ -255,6 +255,25 @@ void near_set(int fd, int level, int name, int value)
 		     errno);
 }
 
+void near_check_value(int fd, const struct near_value *v)
+{
+	if (v->initial != NEAR_ANY &&
+	    near_get(fd, v->level, v->name) != v->initial)
+		fail("option %d/%d is %d at first, not %d", v->level, v->name,
+		     near_get(fd, v->level, v->name), v->initial);
+	if (v->bad != NEAR_NONE &&
+	    (setsockopt(fd, v->level, v->name, &v->bad, sizeof(int)) != -1 ||
+	     errno != EINVAL))
+		fail("option %d/%d takes %d: errno %d", v->level, v->name,
+		     v->bad, errno);
+	if (v->set == NEAR_NONE)
+		return;
+	near_set(fd, v->level, v->name, v->set);
+	if (v->then != NEAR_ANY && near_get(fd, v->level, v->name) != v->then)
+		fail("option %d/%d is %d, not %d", v->level, v->name,
+		     near_get(fd, v->level, v->name), v->then);
+}
+
 void near_will_wait(struct near_thread *t)
 {
 	__atomic_store_n(&t->task, gettid(), __ATOMIC_RELEASE);

@@ -93,6 +93,28 @@ void near_nonblock(int fd, bool on);
 int near_get(int fd, int level, int name);
 void near_set(int fd, int level, int name, int value);
 
+/**
+ * struct near_value - a socket option that holds an int
+ * @initial: what a new socket has; NEAR_ANY: the machine decides
+ * @set:     a value that can be set, NEAR_NONE: it is only read
+ * @then:    what is then read, or NEAR_ANY
+ * @bad:     a value that is EINVAL, or NEAR_NONE
+ */
+struct near_value {
+	int level;
+	int name;
+	int initial;
+	int set;
+	int then;
+	int bad;
+};
+
+#define NEAR_ANY (-7777)
+#define NEAR_NONE (-8888)
+
+/* All of what @v says is so of @fd */
+void near_check_value(int fd, const struct near_value *v);
+
 /* Factor for the pauses in which slow machines catch up; set once by main */
 extern unsigned int near_patience;
 
