@@ -27,10 +27,14 @@ operator_hostile_PACKAGES := $(operator_service_PACKAGES)
 $(addprefix $(BUILD)/bin/,operator_service operator_questions operator_hostile operator_away): | \
 	$(BUILD)/bin/switchboard-operator $(BUILD)/bin/switchboard
 
-TESTS += config_file policy_rules
+TESTS += config_file policy_rules operator_introductions
 OPERATOR_UNITS := $(OPERATOR_PARTS) $(addprefix services/common/,address.c \
 	log.c) ipc/messages.c
 config_file_SOURCES := tests/unit/config_file.c $(OPERATOR_UNITS)
 config_file_PACKAGES := check jansson libsystemd
 policy_rules_SOURCES := tests/unit/policy_rules.c $(OPERATOR_UNITS)
 policy_rules_PACKAGES := check jansson libsystemd
+operator_introductions_SOURCES := tests/unit/operator_introductions.c \
+	tests/unit/operator_meeting.c $(addprefix services/operator/,introductions.c introduction_book.c) \
+	$(OPERATOR_UNITS)
+operator_introductions_PACKAGES := check jansson libsystemd

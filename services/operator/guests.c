@@ -264,6 +264,7 @@ static void connected(struct guest *g, const struct hypervisor_guest *news)
 	service_event(&o->service, "guest-connected", g->name, g->domain, NULL);
 	send_configuration(g);
 	lines_begin(g);
+	introductions_arrive(o);
 	guest_wake(g);
 }
 

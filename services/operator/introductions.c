@@ -130,17 +130,27 @@ static bool both_can(const struct guest *caller, const struct guest *callee,
 		SB_TRUNK_DATAGRAMS);
 }
 
-/* Who has that address, if it is here and publishes the port */
-static struct guest *callee_of(const struct operator_service *o,
-			       const struct introduction_place *place)
+/* Who has that address and publishes the port */
+static const struct config_guest *
+publisher_of(const struct operator_service *o,
+	     const struct introduction_place *place)
 {
 	const struct config_guest *c = policy_callee(o->config, &place->to);
 	struct sb_address at;
-	struct guest *g;
 
 	if (!c || policy_publish(c, protocol_of(place->kind), &place->to, &at))
 		return NULL;
-	for (g = o->guests; g; g = g->next) {
+	return c;
+}
+
+/* The same, if it is here */
+static struct guest *callee_of(const struct operator_service *o,
+			       const struct introduction_place *place)
+{
+	const struct config_guest *c = publisher_of(o, place);
+	struct guest *g;
+
+	for (g = c ? o->guests : NULL; g; g = g->next) {
 		if (g->config == c)
 			return g;
 	}
@@ -209,20 +219,52 @@ static void admit(struct introduction *i,
 	guest_send(i->callee, &m);
 }
 
+/* They do not meet now, but may later: the verdict is not for ever */
+static bool miss(struct guest *caller, const struct introduction_place *place)
+{
+	uint32_t line = place->kind == SB_ENTRY_STREAM ? OPERATOR_TCP_LINE
+						       : OPERATOR_UDP_LINE;
+
+	caller->line[line].missed = true;
+	return false;
+}
+
+static void withdraw_missed(struct guest *caller)
+{
+	uint32_t n;
+
+	for (n = 0; n < OPERATOR_LINES; n++) {
+		if (caller->line[n].missed)
+			line_withdraw(&caller->line[n]);
+	}
+}
+
+void introductions_arrive(struct operator_service *o)
+{
+	struct guest *g;
+
+	for (g = o->guests; g; g = g->next)
+		withdraw_missed(g);
+}
+
 bool introduction_wanted(struct guest *caller,
 			 const struct introduction_place *place)
 {
 	struct operator_service *o = caller->op;
+	const struct config_guest *publisher = publisher_of(o, place);
 	struct guest *callee = callee_of(o, place);
 	struct introduction *i;
 
-	if (!callee || !may_meet(caller, callee) ||
-	    !both_can(caller, callee, place->kind))
+	if (!publisher || !publisher->direct)
+		return false;
+	if (!callee || !trunk_attached(&callee->trunk))
+		return miss(caller, place);
+	if (!may_meet(caller, callee) || !both_can(caller, callee, place->kind))
 		return false;
 	i = introduction_find(o, caller, callee);
 	if (i && i->state == INTRODUCTION_ENDING) {
 		if (i->caller_line || i->callee_line || i->again_ms > now(o))
-			return false;
+			return miss(caller, place);
 		introduction_release(o, i);
 		i = NULL;
 	}
@@ -235,6 +277,15 @@ bool introduction_wanted(struct guest *caller,
 }
 
 /* ---- what the guests say ---- */
+
+/* One that has ended may be made again */
+static void forget(struct operator_service *o, struct introduction *i)
+{
+	if (i->caller && !i->caller_line && !i->callee_line &&
+	    i->again_ms <= now(o))
+		withdraw_missed(i->caller);
+	introduction_release(o, i);
+}
 
 static void offer(struct operator_service *o, struct introduction *i)
 {
@@ -407,7 +458,7 @@ bool introduction_line_gone(struct guest *g, const struct sb_message *m)
 		i->callee_line = 0;
 	}
 	if (asked)
-		introduction_release(g->op, i);
+		forget(g->op, i);
 	else
 		fail(g->op, i, "one of them gave the line up");
 	return true;
@@ -498,7 +549,7 @@ static void reconfigured(struct operator_service *o, struct introduction *i)
 static void look(struct operator_service *o, struct introduction *i)
 {
 	if (i->state == INTRODUCTION_ENDING)
-		introduction_release(o, i);
+		forget(o, i);
 	else if (i->state != INTRODUCTION_UP &&
 		 now(o) - i->since_ms > LIMIT_INTRODUCTION_MS)
 		fail(o, i, "it took too long");

@@ -86,6 +86,8 @@ struct introduction {
  */
 bool introduction_wanted(struct guest *caller,
 			 const struct introduction_place *place);
+/* A guest is here: verdicts that were given without it are withdrawn */
+void introductions_arrive(struct operator_service *o);
 /* A guest's trunk is gone: so are its lines */
 void introductions_leave(struct guest *g);
 /* The configuration is another: ask again about every destination */

@@ -100,6 +100,7 @@ static void order_nothing(struct line *l)
 	l->due = false;
 	l->renew = false;
 	l->withdraw = false;
+	l->missed = false;
 }
 
 void lines_end(struct guest *g)
@@ -200,6 +201,7 @@ void line_forget_all(struct line *l)
 /* In the guest's turn, as everything that is due */
 void line_withdraw(struct line *l)
 {
+	l->missed = false;
 	if (!line_usable(l))
 		return;
 	l->withdraw = true;

@@ -117,6 +117,8 @@ enum line_state {
  * @renew: the proxy is to be told the limits, and forget what it was told of
  *         destinations
  * @withdraw: it is to forget that, and no more
+ * @missed: it was told that a guest is reached through Dom0 which may be met
+ *         directly later
  * @again: asks for a line again a while after one was lost
  * @forsaken: it was lost because its proxy was gone: whatever that still has
  *         of it is to be detached; until the guest has made another
@@ -135,6 +137,7 @@ struct line {
 	uint32_t due_entry;
 	bool renew;
 	bool withdraw;
+	bool missed;
 	struct loop_timer again;
 	bool forsaken;
 };

@@ -147,25 +147,36 @@ case_direct_denied() {
 	far_end g-pv
 }
 
-# hold_connection CALLER CALLEE: open, and full of bytes, until it ends; what it
-# ended with is in /tmp/held
+# hold_connection CALLER CALLEE [PORT]: open, and full of bytes, until it ends;
+# what it ended with is in /tmp/held
 hold_connection() {
-	guest "$2" "(sleep 600 | nc -l -p 27610) >/dev/null 2>&1 &"
-	wait_for 10 guest "$2" "grep -q '^listening' /proc/net/switchboard"
-	guest "$1" "rm -f /tmp/held; (nc $(address_of "$2") 27610 >/dev/null 2>/tmp/held-error
+	local port=${3:-27610}
+	guest "$2" "(sleep 600 | nc -l -p $port) >/dev/null 2>&1 &"
+	wait_for 10 guest "$2" "grep -q '^listening .*:$port ' /proc/net/switchboard"
+	guest "$1" "rm -f /tmp/held; (nc $(address_of "$2") $port >/dev/null 2>/tmp/held-error
 		echo \"status \$?\" >/tmp/held) </dev/zero >/dev/null 2>&1 &"
-	wait_for 10 guest "$1" "grep -q '^open .*:27610 ' /proc/net/switchboard"
+	wait_for 10 guest "$1" "grep -q '^open .*:$port ' /proc/net/switchboard"
+}
+
+# held_is_reset GUEST: its connection has ended as it should
+held_is_reset() {
+	wait_for 3 guest "$1" "grep -q status /tmp/held"
+	guest "$1" "grep -qi 'reset\|broken' /tmp/held-error"
 }
 
 # The callee dies in the middle: the caller hears of it within a second, and
-# has no page left that somebody maps
+# has no page left that somebody maps. It was called before it was there, which
+# went through Dom0, and yet they meet
 case_direct_callee_destroyed() {
+	drop_peer
+	connect_fails g-pvh 10.88.0.13 7600 refused
 	make_peer
-	far g-peer 27600
+	far g-peer 7600
+	wait_for 10 direct g-pvh g-peer --connections 1 --out 4096 --in 4096 \
+		--seconds 120 10.88.0.13 7600
 	hold_connection g-pvh g-peer
 	drop_peer
-	wait_for 3 guest g-pvh "grep -q status /tmp/held"
-	guest g-pvh "grep -qi 'reset\|broken' /tmp/held-error"
+	held_is_reset g-pvh
 	wait_for 120 expect_count g-pvh pages_quarantined 0
 	wait_for 5 dom0 "! xl list | grep -q '(null)'"
 	guest g-pvh "wget -q -O /dev/null http://10.90.0.1/"
