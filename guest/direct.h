@@ -21,6 +21,7 @@
  * @page:   PVH: the page at which each grant is mapped
  * @place:  PV: machine address of each page table entry of the row
  * @has_pages: @page was allocated
+ * @unmap:  the kernel's, in which there is a work item: not for a stack
  */
 struct sb_mapping {
 	void *base;
@@ -30,6 +31,7 @@ struct sb_mapping {
 	struct page **page;
 	u64 *place;
 	bool has_pages;
+	struct gntab_unmap_queue_data unmap;
 };
 
 /* What a foreign entry is doing; moves under the line's lock */

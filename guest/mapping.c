@@ -128,21 +128,18 @@ static unsigned int fill_unmap(const struct sb_mapping *m,
 	return n;
 }
 
-static int unmap_ops(const struct sb_mapping *m,
-		     struct gnttab_unmap_grant_ref *op, struct page **page,
-		     unsigned int count)
+static int unmap_ops(struct sb_mapping *m, struct gnttab_unmap_grant_ref *op,
+		     struct page **page, unsigned int count)
 {
-	struct gntab_unmap_queue_data sync = {
-		.unmap_ops = op,
-		.pages = page,
-		.count = count,
-	};
-
 	if (!count)
 		return 0;
-	if (m->page)
-		return gnttab_unmap_refs_sync(&sync);
-	return HYPERVISOR_grant_table_op(GNTTABOP_unmap_grant_ref, op, count);
+	if (!m->page)
+		return HYPERVISOR_grant_table_op(GNTTABOP_unmap_grant_ref, op,
+						 count);
+	m->unmap.unmap_ops = op;
+	m->unmap.pages = page;
+	m->unmap.count = count;
+	return gnttab_unmap_refs_sync(&m->unmap);
 }
 
 /* __GFP_NOFAIL: what another guest waits for is not to depend on memory */
