@@ -29,7 +29,7 @@ tar_of() {
 				"$(basename "$source")")
 		fi
 	done
-	tar -c --owner=0 --group=0 "${words[@]}"
+	tar -c --sparse --owner=0 --group=0 "${words[@]}"
 }
 
 # dom0_push SOURCE... FOLDER: into a folder that is made if need be.

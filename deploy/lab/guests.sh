@@ -22,7 +22,7 @@ parse_create() {
 		--root) root=${2:-} ;;
 		--memory) memory=${2:-} ;;
 		--overlay) overlays+=("${2:-}") ;;
-		--type | --vcpus | --kernel | --append | --crash)
+		--type | --vcpus | --kernel | --append | --crash | --disk | --initrd)
 			words+=("${1#--}=${2:-}")
 			;;
 		*) die "guest create: unknown option $1" ;;
@@ -34,10 +34,12 @@ parse_create() {
 
 check_create() {
 	local word folder
-	[[ $root =~ ^(initramfs|debian)$ ]] ||
-		die "--root is initramfs or debian, not '$root'"
+	[[ $root =~ ^(initramfs|debian|installed)$ ]] ||
+		die "--root is initramfs, debian or installed, not '$root'"
+	[ "$root" != installed ] || [ ${#overlays[@]} = 0 ] ||
+		die "--overlay: an installed guest has what is on its disk"
 	[ -n "$memory" ] || case $root in
-	debian) memory=256 ;;
+	debian | installed) memory=256 ;;
 	initramfs) memory=128 ;;
 	esac
 	words+=("root=$root" "memory=$memory")
@@ -54,15 +56,17 @@ check_create() {
 	done
 }
 
-# A kernel of the host's goes to Dom0 first.
-push_kernel() {
-	local i file
+# Files of the host's go to Dom0 first: a kernel, a disk, an initramfs. A disk
+# is mostly holes, and the guest writes to it.
+push_files() {
+	local i word file to=/var/tmp/lab/$name
 	for i in "${!words[@]}"; do
-		[[ ${words[i]} == kernel=* ]] || continue
+		word=${words[i]%%=*}
+		[[ $word =~ ^(kernel|disk|initrd)$ ]] || continue
 		file=${words[i]#*=}
-		[ -f "$file" ] || die "--kernel: there is no file $file"
-		dom0_push "$file" /run/lab/kernels
-		words[i]=kernel=/run/lab/kernels/$(basename "$file")
+		[ -f "$file" ] || die "--$word: there is no file $file"
+		dom0_push "$file" "$to"
+		words[i]=$word=$to/$(basename "$file")
 	done
 }
 
@@ -86,7 +90,7 @@ guest_create() {
 	local name root memory words overlays
 	parse_create "$@"
 	check_create
-	push_kernel
+	push_files
 	pack_overlays | dom0 lab-guest create "$name" "${words[@]}"
 	! guest_answers "$name" || return 0
 	if emulator_lost "$name"; then
