@@ -71,6 +71,7 @@ enum sb_circuit_state {
  * @local:      of a listener's request, or who another guest called
  * @remote:     another guest that called
  * @backlog:    of a listener's request
+ * @both:       it listens on both families
  * @ends:       in-guest: ends that still use it
  */
 struct sb_circuit {
@@ -108,6 +109,7 @@ struct sb_circuit {
 	struct sb_address local;
 	struct sb_address remote;
 	u32 backlog;
+	bool both;
 	refcount_t ends;
 	struct rcu_head rcu;
 };
@@ -547,6 +549,8 @@ int sb_loopback_connect(struct sb_sock *sb, const struct sb_address *remote);
 /* ---- port.c ---- */
 int sb_port_bind(struct sb_sock *sb, const struct sb_address *a);
 void sb_port_release(struct sb_sock *sb);
+/* Is it a socket on both families, bound there? */
+bool sb_port_takes_both(const struct sock *sk, const struct sb_address *a);
 int sb_port_listen(struct sb_sock *sb);
 void sb_port_unlisten(struct sb_sock *sb);
 /* The proxy listens on another port than the one we chose: take that */

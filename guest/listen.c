@@ -84,6 +84,7 @@ static int ask(struct sb_sock *sb, struct sb_guest_line *line)
 	sb->listener->answer = 1;
 	c->local = sb->bound;
 	c->backlog = sb->sk.sk_max_ack_backlog;
+	c->both = sb_port_takes_both(&sb->sk, &sb->bound);
 	sb_options_collect(sb);
 	c->entry->options = sb->options;
 	sb_stream_attach(sb, c, SB_OWNER);

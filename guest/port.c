@@ -47,7 +47,7 @@ static struct hlist_head *bucket_of(const struct sb_sock *sb, u16 port)
 	return bucket(sb->sk.sk_protocol, port);
 }
 
-static bool takes_both(const struct sock *sk, const struct sb_address *a)
+bool sb_port_takes_both(const struct sock *sk, const struct sb_address *a)
 {
 	return a->family == SB_FAMILY_IPV6 && sb_address_is_any(a) &&
 	       !sk->sk_ipv6only;
@@ -56,7 +56,7 @@ static bool takes_both(const struct sock *sk, const struct sb_address *a)
 static bool overlap(const struct sock *sk, const struct sb_address *a,
 		    const struct sock *sk2, const struct sb_address *b)
 {
-	if (takes_both(sk, a) || takes_both(sk2, b))
+	if (sb_port_takes_both(sk, a) || sb_port_takes_both(sk2, b))
 		return true;
 	if (a->family != b->family)
 		return false;
@@ -206,7 +206,7 @@ static unsigned int match(const struct sb_sock *sb, const struct sb_address *a)
 		return 0;
 	if (sb->bound.family == a->family)
 		return 2;
-	return takes_both(&sb->sk, &sb->bound) ? 1 : 0;
+	return sb_port_takes_both(&sb->sk, &sb->bound) ? 1 : 0;
 }
 
 struct sb_sock *sb_port_find(const struct sb_address *a)
@@ -260,7 +260,7 @@ static unsigned int match_datagram(const struct sb_sock *sb,
 		return 0;
 	else if (at->family == to->family)
 		score = 2;
-	else if (takes_both(&sb->sk, at))
+	else if (sb_port_takes_both(&sb->sk, at))
 		score = 1;
 	else
 		return 0;

@@ -103,6 +103,7 @@ static bool put_request(const struct sb_circuit *c)
 		.line = c->line->number,
 		.entry = c->number,
 		.generation = c->generation,
+		.kind = c->both ? SB_LISTEN_BOTH : SB_LISTEN_ONE,
 		.backlog = c->backlog,
 		.local = c->local,
 	};

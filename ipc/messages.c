@@ -94,6 +94,9 @@ static const struct ipc_field listen_fields[] = {
 	GENERATION(struct ipc_listen),
 	ADDRESS("address", struct ipc_listen, local, false),
 	INTEGER("port", struct ipc_listen, local.port, IPC_U16, 0, UINT16_MAX),
+	ADDRESS("other", struct ipc_listen, other, true),
+	OPTIONAL_INTEGER("other_port", struct ipc_listen, other.port, IPC_U16,
+			 UINT16_MAX),
 	INTEGER("backlog", struct ipc_listen, backlog, IPC_U32, 0, UINT16_MAX),
 };
 

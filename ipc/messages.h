@@ -132,6 +132,8 @@ struct ipc_line {
  * @entry:      the listener
  * @generation: the OFFERED generation that asked
  * @local:      JSON "address" and "port": Dom0's address to bind to
+ * @other:      JSON "other" and "other_port": IPv4, when @local is for IPv6 only;
+ *              family none: nothing else
  * @backlog:    as the guest gave it, clamped
  */
 struct ipc_listen {
@@ -140,6 +142,7 @@ struct ipc_listen {
 	uint32_t entry;
 	uint32_t generation;
 	struct sb_address local;
+	struct sb_address other;
 	uint32_t backlog;
 };
 

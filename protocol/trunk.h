@@ -45,6 +45,12 @@ enum sb_message_type {
 	SB_MESSAGE_ROUTE = 0x8a, /* line, remote, kind; error: no way */
 };
 
+/* What a LISTEN wants; its kind */
+enum sb_listen_kind {
+	SB_LISTEN_ONE = 0, /* the family of its address */
+	SB_LISTEN_BOTH = 1, /* both: bound to ::, without IPV6_V6ONLY */
+};
+
 /**
  * struct sb_message - a request or an order
  * @type:       enum sb_message_type
@@ -57,7 +63,8 @@ enum sb_message_type {
  * @domain:     to whom the line and its channel are to be granted; of a line
  *              that is offered: whose it is
  * @kind:       enum sb_line_kind; of an address that may be called what may go
- *              there: SB_ENTRY_STREAM or SB_ENTRY_DATAGRAM
+ *              there: SB_ENTRY_STREAM or SB_ENTRY_DATAGRAM; of LISTEN
+ *              enum sb_listen_kind
  * @prefix:     length in bits of the network part of @local
  * @reserved0:  zero
  * @backlog:    listen()'s second argument

@@ -128,8 +128,8 @@ static void fill_listener(const struct line *l, const struct book_record *r,
 	row->generation = r->generation;
 	snprintf(row->kind, sizeof(row->kind), "listener");
 	snprintf(row->state, sizeof(row->state), "ordered");
-	address_text(&r->address, row->local, sizeof(row->local));
-	row->local_port = r->address.port;
+	address_text(&r->place[0].address, row->local, sizeof(row->local));
+	row->local_port = r->place[0].address.port;
 	row->age_s = (now - r->asked_ms) / 1000;
 }
 

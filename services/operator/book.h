@@ -18,28 +18,41 @@
 #define BOOK_CHUNK 64u
 #define BOOK_CHUNKS (SB_ENTRIES_MAX / BOOK_CHUNK)
 
+/* Where a listener may be: one for each family */
+#define BOOK_PLACES 2u
+
 struct book;
+
+/**
+ * struct book_place - where Dom0 listens
+ * @address: family none: nowhere
+ * @record:  for whom, while it is published
+ * @next:    places with the same hash, see published.h
+ */
+struct book_place {
+	struct sb_address address;
+	struct book_record *record;
+	struct book_place *next;
+};
 
 /**
  * struct book_record - a listener
  * @generation: 0: nothing here
  * @round:      of the list that last confirmed it, or when it was ordered
  * @asked_ms:   when
- * @address:    where Dom0 listens
+ * @place:      where Dom0 listens; the second, if there is one, is IPv4
  * @backlog:    as the guest gave it, clamped
  * @book:       whose it is
  * @entry:      which
- * @next:       listeners with the same hash, see published.h
  */
 struct book_record {
 	uint32_t generation;
 	uint32_t round;
 	uint64_t asked_ms;
-	struct sb_address address;
+	struct book_place place[BOOK_PLACES];
 	uint32_t backlog;
 	uint32_t entry;
 	struct book *book;
-	struct book_record *next;
 };
 
 struct book_chunk {

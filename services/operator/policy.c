@@ -100,19 +100,40 @@ find_publish(const struct config_guest *guest, uint32_t protocol,
 	return NULL;
 }
 
+/* Where a rule for that family has it. Return: is there one? */
+static bool place_of(const struct config_guest *guest, uint32_t protocol,
+		     const struct sb_address *local, uint16_t family,
+		     struct sb_address *at)
+{
+	const struct config_publish *rule =
+		find_publish(guest, protocol, local, family);
+
+	*at = (struct sb_address){ 0 };
+	if (!rule)
+		return false;
+	*at = rule->at;
+	at->port = (uint16_t)(at->port + (local->port - rule->port.first));
+	return true;
+}
+
 int policy_publish(const struct config_guest *guest, uint32_t protocol,
 		   const struct sb_address *local, struct sb_address *at)
 {
-	const struct config_publish *rule;
+	if (place_of(guest, protocol, local, SB_FAMILY_IPV6, at) ||
+	    place_of(guest, protocol, local, SB_FAMILY_IPV4, at))
+		return 0;
+	return EACCES;
+}
 
-	rule = find_publish(guest, protocol, local, SB_FAMILY_IPV6);
-	if (!rule)
-		rule = find_publish(guest, protocol, local, SB_FAMILY_IPV4);
-	if (!rule)
-		return EACCES;
-	*at = rule->at;
-	at->port = (uint16_t)(at->port + (local->port - rule->port.first));
-	return 0;
+int policy_publish_both(const struct config_guest *guest, uint32_t protocol,
+			const struct sb_address *local, struct sb_address at[2])
+{
+	int err = policy_publish(guest, protocol, local, &at[0]);
+
+	at[1] = (struct sb_address){ 0 };
+	if (!err && at[0].family == SB_FAMILY_IPV6)
+		place_of(guest, protocol, local, SB_FAMILY_IPV4, &at[1]);
+	return err;
 }
 
 /* Listening on every address is listening on the loopback one */

@@ -54,6 +54,15 @@ const struct config_guest *policy_callee(const struct config *config,
 int policy_publish(const struct config_guest *guest, uint32_t protocol,
 		   const struct sb_address *local, struct sb_address *at);
 
+/**
+ * policy_publish_both() - the same for a socket that listens on both families
+ * @at: an IPv6 place and, when there is a rule for it, an IPv4 one; or only one,
+ *      and the second has family none. A single place may be both: `::`
+ */
+int policy_publish_both(const struct config_guest *guest, uint32_t protocol,
+			const struct sb_address *local,
+			struct sb_address at[2]);
+
 /*
  * For bind(port 0): the @n-th TCP port that @guest may publish for @local's
  * family. Return: the port, or 0 when there are no more.

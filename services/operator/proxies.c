@@ -163,7 +163,8 @@ int proxy_listen(const struct line *l, const struct book_record *record)
 	m->listen.line = l->number;
 	m->listen.entry = record->entry;
 	m->listen.generation = record->generation;
-	m->listen.local = record->address;
+	m->listen.local = record->place[0].address;
+	m->listen.other = record->place[1].address;
 	m->listen.backlog = record->backlog;
 	return proxy_send(l->proxy, m);
 }

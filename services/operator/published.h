@@ -2,7 +2,7 @@
 /*
  * published.h - which address and port of Dom0 is whose listener's
  *
- * A hash over the listeners' records of all books, so that a second guest
+ * A hash over the places of the listeners of all books, so that a second guest
  * gets EADDRINUSE without a question to the proxy.
  */
 #ifndef OPERATOR_PUBLISHED_H
@@ -14,11 +14,12 @@
 
 /* Zero-initialised */
 struct published {
-	struct book_record *bucket[PUBLISHED_BUCKETS];
+	struct book_place *bucket[PUBLISHED_BUCKETS];
 };
 
-/* @record->address is set */
-void published_add(struct published *p, struct book_record *record);
+/* From now on @record is at these places, of BOOK_PLACES */
+void published_move(struct published *p, struct book_record *record,
+		    const struct sb_address *at);
 void published_remove(struct published *p, struct book_record *record);
 
 /* Does a listener of another book have this very address and port? */

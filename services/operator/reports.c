@@ -208,7 +208,8 @@ static void take_listing(struct proxy *p, const struct ipc_listing *listing)
 static void take_listening(struct proxy *p, const struct ipc_listen *listen)
 {
 	struct line *l = listed_line(p, listen->guest, listen->line);
-	struct published *published = &p->op->published;
+	const struct sb_address at[BOOK_PLACES] = { listen->local,
+						    listen->other };
 	struct book_record *r;
 
 	if (!l || l->forsaken)
@@ -216,10 +217,8 @@ static void take_listening(struct proxy *p, const struct ipc_listen *listen)
 	r = confirm(l, listen->entry, listen->generation);
 	if (!r)
 		return;
-	published_remove(published, r);
-	r->address = listen->local;
+	published_move(&p->op->published, r, at);
 	r->backlog = listen->backlog;
-	published_add(published, r);
 }
 
 void report_handle(struct proxy *p, const struct ipc_message *m)

@@ -66,6 +66,8 @@ static const char *wrong_request(const struct sb_message *m)
 		return "no such generation";
 	if (!known_family(&m->local))
 		return "a listener without a local address";
+	if (m->kind > SB_LISTEN_BOTH)
+		return "a listener of no known kind";
 	return NULL;
 }
 
@@ -121,9 +123,33 @@ static void log_refusal(struct guest *g, const struct sb_address *a)
 		  address_port_text(a, text, sizeof(text)));
 }
 
+/* Where policy has it; port 0 is none. Return: 0 or EACCES */
+static int places_of(const struct guest *g, const struct sb_message *m,
+		     const struct sb_address *local, struct sb_address *at)
+{
+	at[1] = (struct sb_address){ 0 };
+	return m->kind == SB_LISTEN_BOTH
+		       ? policy_publish_both(g->config, CONFIG_TCP, local, at)
+		       : policy_publish(g->config, CONFIG_TCP, local, at);
+}
+
+/* Does a listener of a book other than @b have one of these places? */
+static bool places_taken(const struct guest *g, const struct sb_address *at,
+			 const struct book *b)
+{
+	uint32_t i;
+
+	for (i = 0; i < BOOK_PLACES; i++) {
+		if (at[i].family != SB_FAMILY_NONE &&
+		    published_elsewhere(&g->op->published, &at[i], b))
+			return true;
+	}
+	return false;
+}
+
 /* bind(port 0): the first port that may be published and is free */
-static int choose_free(const struct guest *g, const struct sb_address *local,
-		       struct sb_address *at)
+static int choose_free(const struct guest *g, const struct sb_message *m,
+		       const struct sb_address *local, struct sb_address *at)
 {
 	struct sb_address wanted = *local;
 	int err = EACCES;
@@ -134,29 +160,26 @@ static int choose_free(const struct guest *g, const struct sb_address *local,
 		if (!wanted.port)
 			return err;
 		err = EADDRINUSE;
-		if (policy_publish(g->config, CONFIG_TCP, &wanted, at) == 0 &&
-		    !published_has(&g->op->published, at))
+		if (places_of(g, m, &wanted, at) == 0 &&
+		    !places_taken(g, at, NULL))
 			return 0;
 	}
 	return err;
 }
 
 /* Where does the listener appear? Return: 0 or an errno for the guest */
-static int choose_place(const struct guest *g, const struct sb_message *m,
-			struct sb_address *at)
+static int choose_places(const struct guest *g, const struct sb_message *m,
+			 struct sb_address *at)
 {
 	struct sb_address local = address_unmap(&m->local);
 	int err;
 
 	if (!local.port)
-		return choose_free(g, &local, at);
-	err = policy_publish(g->config, CONFIG_TCP, &local, at);
+		return choose_free(g, m, &local, at);
+	err = places_of(g, m, &local, at);
 	if (err)
 		return err;
-	return published_elsewhere(&g->op->published, at,
-				   &g->line[m->line].book)
-		       ? EADDRINUSE
-		       : 0;
+	return places_taken(g, at, &g->line[m->line].book) ? EADDRINUSE : 0;
 }
 
 static int book_listener(struct guest *g, const struct sb_message *m,
@@ -168,10 +191,8 @@ static int book_listener(struct guest *g, const struct sb_message *m,
 
 	if (!r)
 		return refuse(g, m, ENOBUFS, COUNT_REFUSED_LIMIT);
-	published_remove(&o->published, r);
-	r->address = *at;
+	published_move(&o->published, r, at);
 	r->backlog = m->backlog > UINT16_MAX ? UINT16_MAX : m->backlog;
-	published_add(&o->published, r);
 	err = proxy_listen(&g->line[m->line], r);
 	if (!err) {
 		o->counter[COUNT_LISTENS]++;
@@ -185,8 +206,9 @@ static int handle_listen(struct guest *g, const struct sb_message *m)
 {
 	const char *wrong = wrong_request(m);
 	const struct book_record *r;
-	struct sb_address at;
+	struct sb_address at[BOOK_PLACES];
 	struct line *l;
+	uint32_t i;
 	int err;
 
 	if (wrong)
@@ -196,10 +218,12 @@ static int handle_listen(struct guest *g, const struct sb_message *m)
 		return refuse(g, m, ENETUNREACH, COUNT_REFUSED_AWAY);
 	r = book_find(&l->book, m->entry);
 	if (r && r->generation == m->generation) {
-		at = r->address; /* asked for again: the same place */
-		return book_listener(g, m, &at);
+		/* asked for again: the same place */
+		for (i = 0; i < BOOK_PLACES; i++)
+			at[i] = r->place[i].address;
+		return book_listener(g, m, at);
 	}
-	err = choose_place(g, m, &at);
+	err = choose_places(g, m, at);
 	if (err == EACCES) {
 		log_refusal(g, &m->local);
 		return refuse(g, m, EACCES, COUNT_REFUSED_POLICY);
@@ -208,7 +232,7 @@ static int handle_listen(struct guest *g, const struct sb_message *m)
 		return refuse(g, m, (uint32_t)err, COUNT_REFUSED_IN_USE);
 	if (listeners_full(l, m->entry))
 		return refuse(g, m, ENOBUFS, COUNT_REFUSED_LIMIT);
-	return book_listener(g, m, &at);
+	return book_listener(g, m, at);
 }
 
 /* Is it a line to a proxy, of which something is known? */

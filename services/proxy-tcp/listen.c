@@ -7,6 +7,10 @@
  * does. The listening socket is edge-triggered like all others: one edge, or a
  * newly posted circuit, and it accepts until either side has no more.
  *
+ * A listener on both families may have a place for each: then it has a second
+ * socket, for IPv4, the first is for IPv6 only, and the two take turns with the
+ * circuits that are posted.
+ *
  * A circuit may be posted before the operator's order to listen has come, or
  * comes again after this process was started anew: it waits with its line.
  *
@@ -112,8 +116,15 @@ static void adopt_waiting(struct stream *listener)
 	}
 }
 
-void listen_end_posted(struct stream *listener)
+void listen_ended(struct stream *listener)
 {
+	int fd = listener->also.fd;
+
+	if (fd >= 0) {
+		loop_forget(&listener->circuit.line->proxy->service.loop,
+			    &listener->also);
+		close(fd);
+	}
 	while (listener->posted)
 		circuit_end(&listener->posted->circuit, ECONNABORTED, 0);
 }
@@ -167,12 +178,24 @@ static void starve(struct stream *listener)
 	proxy_starve(p);
 }
 
-/* Return: accepted one? */
+/* Which of its sockets is looked at now: in turn, if both have something */
+static bool takes_also(struct stream *listener)
+{
+	bool also = listener->also_readable &&
+		    (listener->also_next || !listener->readable);
+
+	listener->also_next = !also;
+	return also;
+}
+
+/* Return: go on? */
 static bool accept_next(struct stream *listener, struct stream *s)
 {
 	struct sockaddr_storage from = { 0 };
 	socklen_t length = sizeof(from);
-	int fd = accept4(listener->watch.fd, (struct sockaddr *)&from, &length,
+	bool also = takes_also(listener);
+	int fd = accept4(also ? listener->also.fd : listener->watch.fd,
+			 (struct sockaddr *)&from, &length,
 			 SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	if (fd >= 0) {
@@ -183,11 +206,15 @@ static bool accept_next(struct stream *listener, struct stream *s)
 	if (errno == ECONNABORTED || errno == EPROTO || errno == EINTR ||
 	    errno == ENETDOWN || errno == EHOSTUNREACH || errno == ENETUNREACH)
 		return true;
-	if (errno == EAGAIN)
-		listener->readable = false;
-	else
+	if (errno != EAGAIN) {
 		starve(listener);
-	return false;
+		return false;
+	}
+	if (also)
+		listener->also_readable = false;
+	else
+		listener->readable = false;
+	return true;
 }
 
 void listen_look(struct stream *listener)
@@ -195,7 +222,7 @@ void listen_look(struct stream *listener)
 	struct stream *s;
 
 	for (unsigned int i = 0; i < LIMIT_ACCEPT_BURST; i++) {
-		if (!listener->readable)
+		if (!listener->readable && !listener->also_readable)
 			return;
 		s = next_posted(listener);
 		if (!s || !accept_next(listener, s))
@@ -204,46 +231,97 @@ void listen_look(struct stream *listener)
 	stream_look_at(listener);
 }
 
-static int start(struct stream *s, int fd, const struct ipc_listen *order)
+/* Return: 0, with what @at has become, or -errno */
+static int listen_at(int fd, uint32_t backlog, struct sb_address *at)
 {
-	const int on = 1;
 	struct sockaddr_storage sa;
-	socklen_t length = address_to_sockaddr(&order->local, &sa);
+	socklen_t length = address_to_sockaddr(at, &sa);
 
-	/* connections of a process before this one may linger on the port */
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	options_apply(s, fd);
 	if (bind(fd, (struct sockaddr *)&sa, length) < 0 ||
-	    listen(fd, order->backlog) < 0)
+	    listen(fd, backlog) < 0)
 		return -errno;
 	length = sizeof(sa);
 	if (getsockname(fd, (struct sockaddr *)&sa, &length) == 0)
-		address_from_sockaddr(&s->local, (struct sockaddr *)&sa);
-	return stream_watch(s, fd, EPOLLIN);
+		address_from_sockaddr(at, (struct sockaddr *)&sa);
+	return 0;
 }
 
+static int start(struct stream *s, int fd, const struct ipc_listen *order)
+{
+	const int on = 1;
+	int error;
+
+	options_apply(s, fd);
+	/* IPv4 has a place of its own */
+	if (order->other.family != SB_FAMILY_NONE)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+	error = listen_at(fd, order->backlog, &s->local);
+	return error ? error : stream_watch(s, fd, EPOLLIN);
+}
+
+static void also_ready(struct loop_watch *watch, uint32_t events)
+{
+	struct stream *s = loop_owner(watch, struct stream, also);
+
+	s->also_readable = true;
+	stream_look_at(s);
+}
+
+static int start_also(struct stream *s, int fd, const struct ipc_listen *order)
+{
+	struct loop *loop = &s->circuit.line->proxy->service.loop;
+	int error;
+
+	options_apply_also(s, fd);
+	error = listen_at(fd, order->backlog, &s->also_local);
+	if (error)
+		return error;
+	s->also.ready = also_ready;
+	return loop_watch(loop, &s->also, fd, EPOLLIN | EPOLLET);
+}
+
+/* A socket for one of a listener's places */
+static int open_at(struct stream *s, const struct ipc_listen *order,
+		   const struct sb_address *at,
+		   int (*begins)(struct stream *s, int fd,
+				 const struct ipc_listen *order))
+{
+	int family = at->family == SB_FAMILY_IPV6 ? AF_INET6 : AF_INET;
+	int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	const int on = 1;
+	int error;
+
+	if (fd < 0) {
+		s->circuit.line->proxy->count[PROXY_NO_DESCRIPTOR]++;
+		return -ENOBUFS;
+	}
+	/* connections of a process before this one may linger on the port */
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	error = begins(s, fd, order);
+	if (error)
+		close(fd);
+	return error;
+}
+
+/* What it has opened when it fails is closed with its end */
 static int begin(struct stream *s, const struct ipc_listen *order)
 {
 	struct tcp_line *tl = tcp_line_of(s);
-	int family = order->local.family == SB_FAMILY_IPV6 ? AF_INET6 : AF_INET;
-	int fd, error;
+	int error;
 
 	stream_begin(s, order->generation, STREAM_LISTENING);
 	s->local = order->local;
+	s->also_local = order->other;
+	s->also_readable = false;
 	s->posted = NULL;
 	s->posted_end = &s->posted;
 	if (!stream_has_room(s) ||
 	    tl->listeners > tl->line.attach.listeners_max)
 		return -ENOBUFS;
-	fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0) {
-		tl->line.proxy->count[PROXY_NO_DESCRIPTOR]++;
-		return -ENOBUFS;
-	}
-	error = start(s, fd, order);
-	if (error)
-		close(fd);
-	return error;
+	error = open_at(s, order, &order->local, start);
+	if (error || order->other.family == SB_FAMILY_NONE)
+		return error;
+	return open_at(s, order, &order->other, start_also);
 }
 
 void listen_order(struct line *l, const struct ipc_listen *order)

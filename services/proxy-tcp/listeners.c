@@ -92,6 +92,7 @@ static void list(struct circuit *c, void *argument)
 	m->listen.entry = c->entry;
 	m->listen.generation = c->generation;
 	m->listen.local = s->local;
+	m->listen.other = s->also_local;
 	m->listen.backlog = s->options.backlog;
 	orders_report(c->line->proxy, m);
 }

@@ -51,6 +51,21 @@ static bool is_ipv4(const struct stream *s)
 	       s->local.family == SB_FAMILY_IPV4;
 }
 
+/* What differs between @before and @now, to one of its sockets */
+static void apply(const struct stream *s, int fd, bool ipv4,
+		  const struct sb_options *before, const struct sb_options *now)
+{
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+		const struct option *o = &options[i];
+
+		if (o->level == IPPROTO_IPV6 && ipv4)
+			continue;
+		if (option_differs(o, before, now) &&
+		    option_set(fd, o, now) < 0)
+			s->circuit.line->proxy->count[PROXY_OPTIONS_FAILED]++;
+	}
+}
+
 static void renew_backlog(int fd, const struct sb_options *now,
 			  const struct sb_options *before)
 {
@@ -70,22 +85,25 @@ void options_apply(struct stream *s, int fd)
 	if (seq == s->options_seq)
 		return;
 	circuit_copy_options(&s->circuit, &now);
-	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
-		const struct option *o = &options[i];
-
-		if (o->level == IPPROTO_IPV6 && is_ipv4(s))
-			continue;
-		if (option_differs(o, &s->options, &now) &&
-		    option_set(fd, o, &now) < 0)
-			s->circuit.line->proxy->count[PROXY_OPTIONS_FAILED]++;
-	}
+	apply(s, fd, is_ipv4(s), &s->options, &now);
+	if (s->also.fd >= 0)
+		apply(s, s->also.fd, true, &s->options, &now);
 	if (s->phase == STREAM_LISTENING && s->watch.fd >= 0)
 		renew_backlog(fd, &now, &s->options);
+	if (s->also.fd >= 0)
+		renew_backlog(s->also.fd, &now, &s->options);
 	s->options = now;
 	s->options_seq = seq;
 	sb_store(&s->circuit.shared->options_ack, seq);
 	if (s->circuit.word & SB_PEER_OPEN)
 		line_ring(s->circuit.line, s->circuit.entry);
+}
+
+void options_apply_also(struct stream *s, int fd)
+{
+	const struct sb_options none = { 0 };
+
+	apply(s, fd, true, &none, &s->options);
 }
 
 static void read_info(const struct stream *s, struct sb_info *info)

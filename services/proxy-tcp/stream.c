@@ -65,6 +65,7 @@ void stream_begin(struct stream *s, uint32_t generation,
 
 	circuit_begin(&s->circuit, generation);
 	s->watch.fd = -1;
+	s->also.fd = -1;
 	s->readable = false;
 	s->writable = false;
 	s->hung_up = false;
@@ -77,6 +78,7 @@ void stream_begin(struct stream *s, uint32_t generation,
 	s->info_seq = sb_load(&e->info_ack);
 	s->options = (struct sb_options){ 0 };
 	s->local = (struct sb_address){ 0 };
+	s->also_local = (struct sb_address){ 0 };
 	s->remote = (struct sb_address){ 0 };
 	s->old = NULL;
 	s->heir = NULL;
@@ -165,7 +167,7 @@ static void ended(struct circuit *c, uint32_t flags)
 		listen_unpost(s);
 	} else if (phase == STREAM_LISTENING) {
 		listeners_ended(s, c->generation);
-		listen_end_posted(s);
+		listen_ended(s);
 	} else {
 		exchange_ended(s);
 	}

@@ -76,9 +76,12 @@ struct tcp_line {
  * struct stream - a circuit, or a listener
  * @circuit:    must be first
  * @watch:      its socket in the loop
+ * @also:       LISTENING: a second socket, for IPv4 while the first is for IPv6
  * @phase:      what it is doing
  * @posted_to:  POSTED: entry of its listener
  * @readable:   the socket may have something to read
+ * @also_readable: the second one may
+ * @also_next:  it is the second one's turn
  * @writable:   the socket may take something
  * @hung_up:    its other end has ended or broken
  * @out_watched: its EPOLLOUT is watched
@@ -91,6 +94,7 @@ struct tcp_line {
  * @last_in:    bytes that the socket gave last time
  * @options:    as applied
  * @local:      of the socket; CALLING: what the guest bound, or family none
+ * @also_local: of the second one; or family none
  * @remote:     of the socket; CALLING: what the guest called
  * @old:        OPEN: what this one replaced, whose tx goes out first; or NULL
  * @heir:       REPLACED: by whom, which has the socket now
@@ -106,9 +110,12 @@ struct tcp_line {
 struct stream {
 	struct circuit circuit;
 	struct loop_watch watch;
+	struct loop_watch also;
 	uint8_t phase;
 	uint32_t posted_to;
 	bool readable;
+	bool also_readable;
+	bool also_next;
 	bool writable;
 	bool hung_up;
 	bool out_watched;
@@ -121,6 +128,7 @@ struct stream {
 	uint32_t last_in;
 	struct sb_options options;
 	struct sb_address local;
+	struct sb_address also_local;
 	struct sb_address remote;
 	struct stream *old;
 	struct stream *heir;
@@ -205,8 +213,8 @@ void listen_look(struct stream *s);
 void listen_post(struct stream *s, uint32_t generation, uint32_t listener);
 /* Take it out of its queue */
 void listen_unpost(struct stream *s);
-/* The listener ends: so do the circuits posted to it */
-void listen_end_posted(struct stream *listener);
+/* The listener ends: so do its second socket and the circuits posted to it */
+void listen_ended(struct stream *listener);
 
 /* --- listeners.c --- */
 
@@ -248,6 +256,8 @@ void transfer_run(struct stream *s, uint32_t owner);
 
 /* Apply what is new in the entry's options; @fd may not be the circuit's yet */
 void options_apply(struct stream *s, int fd);
+/* Apply what is applied already to @fd, a listener's second socket, too */
+void options_apply_also(struct stream *s, int fd);
 /* The guest wants to know how the socket is doing */
 void options_answer_info(struct stream *s);
 

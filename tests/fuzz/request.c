@@ -21,7 +21,8 @@ static const char configuration[] =
 	"\"connect\":[{\"to\":\"192.0.2.0/24\",\"ports\":\"80-90\"},"
 	"{\"to\":\"2001:db8::/32\",\"ports\":80}],"
 	"\"publish\":[{\"ports\":\"80-83\",\"address\":\"0.0.0.0\"},"
-	"{\"ports\":\"90-91\",\"address\":\"::\",\"port\":9000}],"
+	"{\"ports\":\"90-91\",\"address\":\"::\",\"port\":9000},"
+	"{\"ports\":\"91-92\",\"address\":\"127.0.0.1\",\"port\":9002}],"
 	"\"limits\":{\"circuits\":4,\"listeners\":2}}}}";
 
 static struct operator_service op;
@@ -35,12 +36,16 @@ static int mood;
 
 int proxy_listen(const struct line *l, const struct book_record *record)
 {
-	const struct sb_address *a = &record->address;
+	const struct sb_address *a = &record->place[0].address;
+	const struct sb_address *other = &record->place[1].address;
 
 	(void)l;
 	FUZZ_ASSERT(a->family == SB_FAMILY_IPV4
-			    ? a->port >= 80 && a->port <= 83
+			    ? (a->port >= 80 && a->port <= 83) ||
+				      a->port == 9002 || a->port == 9003
 			    : a->port >= 9000 && a->port <= 9001);
+	FUZZ_ASSERT(other->family == SB_FAMILY_NONE ||
+		    (a->port == 9001 && other->port == 9002));
 	FUZZ_ASSERT(record->backlog <= UINT16_MAX);
 	return mood;
 }
@@ -165,7 +170,11 @@ static void check_books(void)
 	while ((r = book_next(&line->book, from))) {
 		from = r->entry + 1;
 		listeners++;
-		FUZZ_ASSERT(published_has(&op.published, &r->address));
+		for (uint32_t i = 0; i < BOOK_PLACES; i++)
+			FUZZ_ASSERT(!r->place[i].record ||
+				    published_has(&op.published,
+						  &r->place[i].address));
+		FUZZ_ASSERT(r->place[0].record);
 	}
 	FUZZ_ASSERT(listeners == line->book.listeners);
 	FUZZ_ASSERT(listeners <= LISTENERS_MAX);

@@ -128,6 +128,107 @@ START_TEST(a_listener_at_every_address_takes_both_families)
 }
 END_TEST
 
+/*
+ * One with a place for each family, whose ports the proxy chooses: what the
+ * guest is told of is the IPv6 one, the operator is told of both
+ */
+static struct guest_circuit *listen_at_both(uint16_t *six, uint16_t *four)
+{
+	static struct ipc_message list = { .type = IPC_ORDER_LIST };
+	struct guest_circuit *listener = guest_listener_new(line);
+	struct sb_address at = { .family = SB_FAMILY_IPV6,
+				 .bytes = { [15] = 1 } };
+	struct sb_address other = stage_loopback(0);
+	const struct ipc_listen *told;
+
+	guest_circuit_offer(listener);
+	stage_listen_both(&stage, listener, &at, &other);
+	ck_assert_int_eq(guest_circuit_wait(listener, SB_PEER_OPEN,
+					    STAGE_TIMEOUT_MS),
+			 0);
+	stage_order(&stage, &list);
+	told = &stage_expect(&stage, IPC_REPORT_LISTENING)->listen;
+	ck_assert_uint_eq(told->local.port, listener->shared->local.port);
+	ck_assert_uint_eq(told->other.family, SB_FAMILY_IPV4);
+	ck_assert_uint_eq(told->other.bytes[0], 127);
+	*six = told->local.port;
+	*four = told->other.port;
+	return listener;
+}
+
+START_TEST(a_listener_may_have_a_place_for_each_family)
+{
+	uint16_t port[2];
+	struct guest_circuit *listener = listen_at_both(&port[0], &port[1]);
+	struct guest_circuit *c[4];
+	int fd[4];
+
+	for (int i = 0; i < 4; i++) {
+		fd[i] = i % 2 ? stage_dial(port[1]) : dial_ipv6(port[0]);
+		c[i] = post(listener);
+		ck_assert_int_eq(guest_circuit_wait(c[i], SB_PEER_OPEN,
+						    STAGE_TIMEOUT_MS),
+				 0);
+		ck_assert_uint_eq(c[i]->shared->local.port, port[i % 2]);
+		ck_assert_uint_eq(c[i]->shared->remote.family,
+				  i % 2 ? SB_FAMILY_IPV4 : SB_FAMILY_IPV6);
+	}
+	for (int i = 0; i < 4; i++)
+		close(fd[i]);
+}
+END_TEST
+
+START_TEST(both_places_of_a_listener_take_turns_and_end_together)
+{
+	uint16_t port[2];
+	unsigned int before = stage_descriptors(stage.proxy);
+	struct guest_circuit *listener = listen_at_both(&port[0], &port[1]);
+	struct guest_circuit *c[4];
+	int fd[4], ipv4 = 0;
+
+	for (int i = 0; i < 4; i++)
+		fd[i] = i < 2 ? dial_ipv6(port[0]) : stage_dial(port[1]);
+	for (int i = 0; i < 4; i++) {
+		c[i] = post(listener);
+		ck_assert_int_eq(guest_circuit_wait(c[i], SB_PEER_OPEN,
+						    STAGE_TIMEOUT_MS),
+				 0);
+		ipv4 += c[i]->shared->remote.family == SB_FAMILY_IPV4;
+		/* after two, one of each */
+		if (i == 1)
+			ck_assert_int_eq(ipv4, 1);
+	}
+	ck_assert_int_eq(ipv4, 2);
+	guest_circuit_publish(listener, SB_OWNER_CLOSED);
+	ck_assert_int_eq(guest_circuit_wait(listener, SB_PEER_CLOSED,
+					    STAGE_TIMEOUT_MS),
+			 0);
+	/* what was accepted stays open, both listening sockets are closed */
+	unit_until(stage_descriptors(stage.proxy) == before + 4);
+	for (int i = 0; i < 4; i++)
+		close(fd[i]);
+}
+END_TEST
+
+START_TEST(a_taken_place_is_told_and_gives_up_the_other)
+{
+	unsigned int before = stage_descriptors(stage.proxy);
+	struct guest_circuit *listener = guest_listener_new(line);
+	struct sb_address at = { .family = SB_FAMILY_IPV6,
+				 .bytes = { [15] = 1 } };
+	struct sb_address other = stage_loopback(0);
+	int fd = stage_listener(&other.port);
+
+	guest_circuit_offer(listener);
+	stage_listen_both(&stage, listener, &at, &other);
+	ck_assert_int_eq(guest_circuit_wait(listener, SB_PEER_OPEN,
+					    STAGE_TIMEOUT_MS),
+			 -EADDRINUSE);
+	unit_until(stage_descriptors(stage.proxy) == before);
+	close(fd);
+}
+END_TEST
+
 START_TEST(connections_wait_until_a_circuit_is_posted)
 {
 	uint16_t port;
@@ -355,6 +456,10 @@ int main(void)
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, posted_circuits_are_accepted_into_in_order);
 	tcase_add_test(tcase, a_listener_at_every_address_takes_both_families);
+	tcase_add_test(tcase, a_listener_may_have_a_place_for_each_family);
+	tcase_add_test(tcase,
+		       both_places_of_a_listener_take_turns_and_end_together);
+	tcase_add_test(tcase, a_taken_place_is_told_and_gives_up_the_other);
 	tcase_add_test(tcase, connections_wait_until_a_circuit_is_posted);
 	tcase_add_test(tcase, circuits_may_be_posted_before_the_order_comes);
 	tcase_add_test(tcase, taken_port_is_told);

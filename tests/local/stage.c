@@ -351,6 +351,15 @@ void stage_connect(struct stage *s, struct guest_circuit *c,
 void stage_listen(struct stage *s, const struct guest_circuit *listener,
 		  const struct sb_address *at)
 {
+	static const struct sb_address none;
+
+	stage_listen_both(s, listener, at, &none);
+}
+
+void stage_listen_both(struct stage *s, const struct guest_circuit *listener,
+		       const struct sb_address *at,
+		       const struct sb_address *other)
+{
 	static struct ipc_message m;
 
 	m.type = IPC_ORDER_LISTEN;
@@ -360,6 +369,7 @@ void stage_listen(struct stage *s, const struct guest_circuit *listener,
 		.entry = listener->entry,
 		.generation = listener->generation,
 		.local = *at,
+		.other = *other,
 		.backlog = 64,
 	};
 	stage_order(s, &m);

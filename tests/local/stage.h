@@ -102,6 +102,10 @@ void stage_answer(struct stage *s, const struct ipc_question *question,
 /* Only the order; the entry must be offered */
 void stage_listen(struct stage *s, const struct guest_circuit *listener,
 		  const struct sb_address *at);
+/* The same for a listener with a second place */
+void stage_listen_both(struct stage *s, const struct guest_circuit *listener,
+		       const struct sb_address *at,
+		       const struct sb_address *other);
 
 /* 127.0.0.1:@port */
 struct sb_address stage_loopback(uint16_t port);

@@ -17,7 +17,9 @@ const char operator_config[] =
 	"      \"publish\": [ {\"ports\":80,\"address\":\"127.0.0.1\",\n"
 	"                     \"port\":18080},\n"
 	"                     {\"ports\":90,\"address\":\"127.0.0.1\",\n"
-	"                     \"port\":19090} ],\n"
+	"                     \"port\":19090},\n"
+	"                     {\"ports\":80,\"address\":\"::1\",\n"
+	"                     \"port\":18086} ],\n"
 	"      \"limits\": {\"circuits\":8,\"listeners\":2} },\n"
 	"    \"db\": { \"addresses\": [\"10.0.0.3/24\"],\n"
 	"      \"connect\": [ {\"to\":\"any\",\"ports\":\"1-65535\"} ],\n"
@@ -180,15 +182,19 @@ void report_ended(uint32_t guest, uint32_t entry, uint32_t generation)
 	stage_report(&stage, &report);
 }
 
-void report_web_line(uint32_t listener, uint32_t gref, uint32_t port)
+/* A list with one line and one listener, at one place or two */
+static void report_line(uint32_t listener, uint32_t gref, uint32_t port,
+			const struct sb_address *at)
 {
 	report.type = IPC_REPORT_LISTENING;
-	report.listen.guest = web->domain;
-	report.listen.line = 0;
-	report.listen.entry = listener;
-	report.listen.generation = 1;
-	report.listen.local = stage_address("127.0.0.1", 18080);
-	report.listen.backlog = 128;
+	report.listen = (struct ipc_listen){
+		.guest = web->domain,
+		.entry = listener,
+		.generation = 1,
+		.local = at[0],
+		.other = at[1],
+		.backlog = 128,
+	};
 	stage_report(&stage, &report);
 	memset(&report.listing, 0, sizeof(report.listing));
 	report.type = IPC_REPORT_LISTING;
@@ -197,4 +203,20 @@ void report_web_line(uint32_t listener, uint32_t gref, uint32_t port)
 	report.listing.gref = gref;
 	report.listing.port = port;
 	stage_report(&stage, &report);
+}
+
+void report_web_line(uint32_t listener, uint32_t gref, uint32_t port)
+{
+	const struct sb_address at[2] = { stage_address("127.0.0.1", 18080) };
+
+	report_line(listener, gref, port, at);
+}
+
+void report_web_both(uint32_t listener)
+{
+	const struct sb_address at[2] = { stage_address("::1", 18086),
+					  stage_address("127.0.0.1", 18080) };
+
+	report_line(listener, web_line->header_gref, web_line->channel.port,
+		    at);
 }

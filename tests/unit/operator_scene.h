@@ -45,5 +45,7 @@ const struct ipc_status *ask_status(void);
 void report_ended(uint32_t guest, uint32_t entry, uint32_t generation);
 /* What a proxy of the operator before answers to `list`: web's line */
 void report_web_line(uint32_t listener, uint32_t gref, uint32_t port);
+/* That it has @web's line, with a listener at one place of each family */
+void report_web_both(uint32_t listener);
 
 #endif

@@ -129,6 +129,55 @@ START_TEST(a_published_port_belongs_to_the_first_until_it_ends)
 }
 END_TEST
 
+/* What is ordered of a listener with a place for each family */
+static void expect_both_places(void)
+{
+	const struct ipc_listen *order =
+		&stage_order_expect(&stage, IPC_ORDER_LISTEN)->listen;
+
+	ck_assert_uint_eq(order->local.family, SB_FAMILY_IPV6);
+	ck_assert_uint_eq(order->local.port, 18086);
+	ck_assert_uint_eq(order->other.family, SB_FAMILY_IPV4);
+	ck_assert_uint_eq(order->other.port, 18080);
+}
+
+START_TEST(a_socket_on_both_families_is_published_for_each)
+{
+	struct sb_message l = stage_listen_message(4, 1, "::", 80);
+	const struct ipc_message *order;
+
+	web_up();
+	db_up();
+	/* IPV6_V6ONLY, or bound to an address: the IPv6 rule alone */
+	send_request(web, &l);
+	order = stage_order_expect(&stage, IPC_ORDER_LISTEN);
+	ck_assert_uint_eq(order->listen.local.port, 18086);
+	ck_assert_uint_eq(order->listen.other.family, SB_FAMILY_NONE);
+	report_ended(web->domain, 4, 1);
+	reports_done();
+	l = stage_listen_message(4, 2, "::", 80);
+	l.kind = SB_LISTEN_BOTH;
+	send_request(web, &l);
+	expect_both_places();
+	/* asked for again: the same */
+	send_request(web, &l);
+	expect_both_places();
+	/* and both are taken */
+	l = stage_listen_message(5, 1, "0.0.0.0", 80);
+	stage_refused(db, &l, EADDRINUSE);
+	report_ended(web->domain, 4, 2);
+	reports_done();
+	send_request(db, &l);
+	expect_listen(db->domain, 5, 1);
+	/* one of both is another guest's */
+	l = stage_listen_message(4, 3, "::", 80);
+	l.kind = SB_LISTEN_BOTH;
+	stage_refused(web, &l, EADDRINUSE);
+	l.kind = SB_LISTEN_BOTH + 1;
+	stage_refused(web, &l, EINVAL);
+}
+END_TEST
+
 START_TEST(port_0_is_a_port_that_may_be_published)
 {
 	struct sb_message l = stage_listen_message(4, 1, "0.0.0.0", 0);
@@ -353,6 +402,34 @@ START_TEST(another_operator_takes_over_what_there_is)
 }
 END_TEST
 
+/* The proxy's list says both, and both are taken */
+START_TEST(both_places_of_a_listener_outlive_the_operator)
+{
+	struct sb_message l = stage_listen_message(4, 1, "::", 80), m;
+	uint32_t epoch;
+
+	web_up();
+	l.kind = SB_LISTEN_BOTH;
+	send_request(web, &l);
+	expect_both_places();
+	epoch = sb_load(&web->trunk.page->peer_epoch);
+	stage_operator_kill(&stage);
+	stage_operator_start(&stage);
+	unit_until(sb_load(&web->trunk.page->peer_epoch) != epoch);
+	stage_hello(&stage, 1);
+	report_web_both(4);
+	stage_trunk_expect(web, SB_MESSAGE_LINE_WANTED, &m);
+	ck_assert_int_eq(guest_request_line_ready(web_line), 0);
+	requests_done(web);
+	reports_done();
+	db_up();
+	m = stage_listen_message(5, 1, "0.0.0.0", 80);
+	stage_refused(db, &m, EADDRINUSE);
+	send_request(web, &l);
+	expect_both_places();
+}
+END_TEST
+
 START_TEST(a_line_of_a_driver_that_is_gone_is_not_taken_over)
 {
 	struct sb_message m = stage_listen_message(3, 7, "0.0.0.0", 80);
@@ -487,6 +564,8 @@ static Suite *operator_suite(void)
 	tcase_add_test(t, a_request_sent_again_gives_the_same_order_again);
 	tcase_add_test(t, listeners_are_limited_and_freed);
 	tcase_add_test(t, a_published_port_belongs_to_the_first_until_it_ends);
+	tcase_add_test(t, a_socket_on_both_families_is_published_for_each);
+	tcase_add_test(t, both_places_of_a_listener_outlive_the_operator);
 	tcase_add_test(t, port_0_is_a_port_that_may_be_published);
 	tcase_add_test(t, a_line_that_the_proxy_gives_up_is_made_again);
 	tcase_add_test(t, a_guest_that_vanishes_is_detached);

@@ -285,6 +285,30 @@ START_TEST(a_guest_publishes_only_what_it_may)
 }
 END_TEST
 
+START_TEST(a_socket_on_both_families_takes_a_rule_for_each)
+{
+	const struct config_guest *g = config_find_guest(config, "host");
+	struct sb_address local, at[2];
+	char shown[ADDRESS_TEXT_BYTES];
+
+	address_parse(&local, "::");
+	local.port = 443;
+	ck_assert_int_eq(policy_publish_both(g, CONFIG_TCP, &local, at), 0);
+	ck_assert_str_eq(address_text(&at[0], shown, sizeof(shown)), "::");
+	ck_assert_uint_eq(at[0].port, 443);
+	ck_assert_str_eq(address_text(&at[1], shown, sizeof(shown)), "0.0.0.0");
+	ck_assert_uint_eq(at[1].port, 8443);
+	/* there may be only one, of either family */
+	local.port = 80;
+	ck_assert_int_eq(policy_publish_both(g, CONFIG_TCP, &local, at), 0);
+	ck_assert_uint_eq(at[0].family, SB_FAMILY_IPV4);
+	ck_assert_uint_eq(at[1].family, SB_FAMILY_NONE);
+	local.port = 79;
+	ck_assert_int_eq(policy_publish_both(g, CONFIG_TCP, &local, at),
+			 EACCES);
+}
+END_TEST
+
 static const struct {
 	const char *to;
 	uint16_t port;
@@ -441,15 +465,15 @@ START_TEST(what_is_published_is_known_until_it_is_removed)
 	static struct published p;
 	static struct book b, c;
 	struct book_record *r[32];
-	struct sb_address at;
+	struct sb_address places[BOOK_PLACES] = { 0 }, at;
 	int i;
 
 	address_parse(&at, "192.0.2.1");
 	for (i = 0; i < 32; i++) {
 		r[i] = book_add(&b, (uint32_t)i, 1);
 		at.port = (uint16_t)(i * 512 + 80); /* all in one bucket */
-		r[i]->address = at;
-		published_add(&p, r[i]);
+		places[0] = at;
+		published_move(&p, r[i], places);
 	}
 	for (i = 31; i >= 0; i -= 2) {
 		published_remove(&p, r[i]);
@@ -463,6 +487,32 @@ START_TEST(what_is_published_is_known_until_it_is_removed)
 	}
 	while ((r[0] = book_next(&b, 0)))
 		book_remove(&b, r[0]);
+}
+END_TEST
+
+START_TEST(a_listener_may_be_published_at_two_places)
+{
+	static struct published p;
+	static struct book b;
+	struct book_record *r = book_add(&b, 3, 1);
+	struct sb_address six[BOOK_PLACES] = { 0 }, both[BOOK_PLACES];
+
+	address_parse(&six[0], "2001:db8::1");
+	six[0].port = 80;
+	both[0] = six[0];
+	address_parse(&both[1], "192.0.2.1");
+	both[1].port = 8080;
+	published_move(&p, r, both);
+	ck_assert(published_has(&p, &both[0]));
+	ck_assert(published_has(&p, &both[1]));
+	ck_assert(!published_elsewhere(&p, &both[1], &b));
+	/* booked again, at one of them */
+	published_move(&p, r, six);
+	ck_assert(published_has(&p, &both[0]));
+	ck_assert(!published_has(&p, &both[1]));
+	published_remove(&p, r);
+	ck_assert(!published_has(&p, &both[0]));
+	book_remove(&b, r);
 }
 END_TEST
 
@@ -509,6 +559,7 @@ static Suite *policy_suite(void)
 		t, when_dom0s_addresses_are_unknown_nothing_wide_is_allowed);
 	tcase_add_loop_test(t, a_guest_publishes_only_what_it_may, 0,
 			    sizeof(publishes) / sizeof(publishes[0]));
+	tcase_add_test(t, a_socket_on_both_families_takes_a_rule_for_each);
 	tcase_add_loop_test(
 		t, what_is_another_guests_goes_where_that_guest_publishes, 0,
 		sizeof(routes) / sizeof(routes[0]));
@@ -517,6 +568,7 @@ static Suite *policy_suite(void)
 	tcase_add_test(t, this_machines_loopback_is_found);
 	tcase_add_test(t, a_book_is_what_a_plain_array_would_be);
 	tcase_add_test(t, what_is_published_is_known_until_it_is_removed);
+	tcase_add_test(t, a_listener_may_be_published_at_two_places);
 	tcase_add_test(t, a_bucket_gives_its_burst_and_then_its_rate);
 	suite_add_tcase(suite, t);
 	return suite;

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # streams.sh - what programs in a guest see of their sockets
 
-cases_streams="addresses sockets_local sockets_proxied listen bulk thousand"
+cases_streams="addresses sockets_local sockets_proxied listen listen_both"
+cases_streams+=" bulk thousand"
 cases_per_guest+=" $cases_streams"
 
 # tap COMMAND...: run a program that prints TAP, show what failed
@@ -38,6 +39,28 @@ case_sockets_proxied() {
 	local number=${guest_number[$1]}
 	tap guest "$1" sockcheck client --circuit --patience 3 \
 		--reach "10.90.0.$number" --ports 7000-7099 10.90.0.1 7500
+}
+
+# listening_at NUMBER PORT: one socket on both families, at a place for each
+listening_at() {
+	local address
+	for address in "10.90.0.$1" "fd90::$1"; do
+		dom0 "streamcheck client --connections 3 --out 65536 --in 65536 \
+			--seconds 60 $address $2"
+	done
+}
+
+# With a rule for each family, and again when the proxy was started anew
+case_listen_both() {
+	local number=${guest_number[$1]} pid
+	guest "$1" "streamcheck server :: 27800 >/dev/null 2>&1 </dev/null &"
+	wait_for 10 listening_at "$number" 27800
+	pid=$(main_pid switchboard-proxy-tcp@main)
+	dom0 "kill -9 $pid"
+	wait_for 20 restarted switchboard-proxy-tcp@main "$pid"
+	wait_for 20 listening_at "$number" 27800
+	guest "$1" "killall streamcheck"
+	wait_for 5 dom0 "! nc -z 10.90.0.$number 27800 && ! nc -z fd90::$number 27800"
 }
 
 # Dom0 reaches what a guest publishes, under Dom0's address
