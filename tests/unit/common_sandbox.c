@@ -33,7 +33,7 @@
 
 #define X32 0x40000000
 
-/* As proxy-tcp has it */
+/* As proxies have it, whose own lists add nothing that is tried here */
 static const struct sandbox sandbox = { .user = "nobody", .inet = true };
 
 /**
