@@ -3,10 +3,14 @@
  * plugin - a QEMU plugin that counts the instructions of the whole machine
  *
  * Counts, for each block of code, how often it runs between two marks, and
- * for whom: Xen, Dom0, or a PVH guest (what runs after Xen's vmrun until the
- * next instruction of Xen). A mark is an instruction that does nothing, a nop
- * with a number in it, executed by sbperf: the first starts, the second
- * stops. At the stop every block is written to the file given as out=NAME:
+ * for whom: Xen, Dom0, or the guest. A mark is an instruction that does
+ * nothing, a nop with a number in it, executed by sbperf in the guest: the
+ * first starts, the second stops. A PVH guest is what runs after Xen's vmrun
+ * until the next instruction of Xen. To a PV guest, and back, Xen goes by the
+ * function at the address given as switch=ADDRESS: that counts as long as no
+ * other PV guest runs, and if one does, the second mark finds itself outside
+ * and nothing is written. At the stop every block is written to the file given
+ * as out=NAME:
  *
  *	{xen|dom0|guest} ADDRESS INSTRUCTIONS RUNS
  *
@@ -58,6 +62,7 @@ static const char *const owner_name[OWNERS] = { "xen", "dom0", "guest" };
 /**
  * struct block - a translated block
  * @mark:    0, or 1 to start and 2 to stop
+ * @turns:   Xen goes to another PV domain
  * @enters:  who runs when Xen leaves by this block
  * @count:   runs for each owner
  */
@@ -67,12 +72,17 @@ struct block {
 	uint32_t insns;
 	bool xen;
 	int mark;
+	bool turns;
 	enum owner enters;
 	uint64_t count[OWNERS];
 };
 
 static struct block *blocks;
+/* Who runs outside Xen, who does of PV domains, and who Xen entered last */
 static enum owner outside = DOM0;
+static enum owner pv = DOM0;
+static enum owner entered = DOM0;
+static uint64_t turn_address;
 static bool counting;
 static char path[512];
 
@@ -95,20 +105,47 @@ static void write_blocks(void)
 		fclose(file);
 }
 
+/* What Xen entered by vmrun is no PV guest */
+static void start(void)
+{
+	pv = entered == GUEST ? DOM0 : GUEST;
+	outside = GUEST;
+	counting = true;
+}
+
+static void stop(void)
+{
+	counting = false;
+	if (outside == GUEST)
+		write_blocks();
+	else
+		fprintf(stderr, "plugin: another PV guest ran\n");
+}
+
+static void turn(void)
+{
+	if (entered == GUEST || !counting)
+		return;
+	pv = pv == GUEST ? DOM0 : GUEST;
+}
+
 static void run(unsigned int cpu, void *opaque)
 {
 	struct block *b = opaque;
 
 	(void)cpu;
-	if (b->mark) {
-		counting = b->mark == 1;
-		if (!counting)
-			write_blocks();
-	}
+	if (b->mark == 1)
+		start();
+	if (b->mark == 2)
+		stop();
 	if (counting)
 		b->count[b->xen ? XEN : outside]++;
-	if (b->enters)
-		outside = b->enters;
+	if (b->turns)
+		turn();
+	if (b->enters) {
+		entered = b->enters;
+		outside = entered == GUEST ? GUEST : pv;
+	}
 }
 
 static bool holds(const struct qemu_plugin_insn *insn, const char *bytes,
@@ -145,6 +182,7 @@ static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 	b->xen = b->address >= XEN_FIRST && b->address <= XEN_LAST;
 	for (size_t n = 0; n < b->insns; n++)
 		look_at(b, qemu_plugin_tb_get_insn(tb, n));
+	b->turns = turn_address && b->address == turn_address;
 	b->next = blocks;
 	blocks = b;
 	qemu_plugin_register_vcpu_tb_exec_cb(tb, run, NO_REGISTERS, b);
@@ -155,9 +193,12 @@ int qemu_plugin_install(qemu_plugin_id_t id, const struct qemu_info *info,
 {
 	(void)info;
 	snprintf(path, sizeof(path), "profile");
-	for (int n = 0; n < argc; n++)
+	for (int n = 0; n < argc; n++) {
 		if (strncmp(argv[n], "out=", 4) == 0)
 			snprintf(path, sizeof(path), "%s", argv[n] + 4);
+		if (strncmp(argv[n], "switch=", 7) == 0)
+			turn_address = strtoull(argv[n] + 7, NULL, 16);
+	}
 	qemu_plugin_register_vcpu_tb_trans_cb(id, translated);
 	return 0;
 }
