@@ -8,7 +8,7 @@
 
 cases_alone+=" direct_streams direct_many direct_refused direct_denied"
 cases_alone+=" direct_callee_destroyed direct_caller_destroyed"
-cases_alone+=" direct_paused direct_operator_killed direct_saved"
+cases_alone+=" direct_paused direct_kinds direct_operator_killed direct_saved"
 
 address_of() {
 	echo "10.88.0.${guest_number[$1]}"
@@ -221,6 +221,59 @@ case_direct_paused() {
 	wait_for 5 guest g-pvh "grep -q status /tmp/held"
 }
 
+# transfers CALLER CALLEE...: slow ones, one to each; /tmp/result is how many failed
+transfers() {
+	local name commands=""
+	for name in "${@:2}"; do
+		commands+="(streamcheck client --connections 1 --out 1048576 \
+			--in 1048576 --piece 1024 --stall 2000 --seconds 120 \
+			$(address_of "$name") 27600 || echo failed) & "
+	done
+	guest "$1" "rm -f /tmp/result; (($commands wait) >/tmp/transfer 2>&1
+		grep -c failed /tmp/transfer >/tmp/result) </dev/null >/dev/null 2>&1 &"
+	wait_for 10 guest "$1" "awk '\$1 == \"open\" && \$4 ~ /:27600\$/ { n++ }
+		END { exit n != $(($# - 1)) }' /proc/net/switchboard"
+}
+
+# nothing_left GUEST: nothing of the peer is mapped, or withheld, there
+nothing_left() {
+	wait_for 3 guest "$1" "! grep -q ' direct/' /proc/net/switchboard"
+	wait_for 60 expect_count "$1" pages_withheld 0
+	wait_for 60 expect_count "$1" pages_quarantined 0
+}
+
+# Each kind calls each: with all four ways busy one end stands still, and what
+# is under way goes on; then it dies, and the others hear of it and keep nothing
+case_direct_kinds() {
+	local type name
+	for type in pvh pv; do
+		make_peer "$type"
+		for name in $guests_all g-peer; do
+			far "$name" 27600
+		done
+		transfers g-pvh g-peer
+		transfers g-pv g-peer
+		transfers g-peer g-pvh g-pv
+		dom0 "xl pause g-peer; sleep 1; xl unpause g-peer"
+		for name in g-peer $guests_all; do
+			end_of_transfer "$name" 0
+			far_end "$name"
+		done
+		hold_connection g-pvh g-peer 27610
+		hold_connection g-pv g-peer 27611
+		hold_connection g-peer g-pvh 27612
+		hold_connection g-peer g-pv 27613
+		drop_peer
+		for name in $guests_all; do
+			held_is_reset "$name"
+			nothing_left "$name"
+			guest "$name" "killall nc sleep" || true
+		done
+		wait_for 5 dom0 "! xl list | grep -q '(null)'"
+	done
+	direct_again
+}
+
 # A new operator learns of the line from both ends; connections carry on
 case_direct_operator_killed() {
 	far g-pv 27600
@@ -236,12 +289,6 @@ case_direct_operator_killed() {
 		10.88.0.12 27600
 	end_of_transfer g-pvh 0
 	far_end g-pv
-}
-
-# nothing_left GUEST: nothing of the peer is mapped, or withheld, there
-nothing_left() {
-	wait_for 3 guest "$1" "! grep -q ' direct/' /proc/net/switchboard"
-	wait_for 60 expect_count "$1" pages_withheld 0
 }
 
 # Saved and restored, a guest that calls and is called: its streams are reset at
