@@ -75,7 +75,10 @@ static u32 bytes_wanted(const struct sock *sk)
 	return max(bytes, sb_area_bytes(SB_CIRCUIT_ORDER));
 }
 
-/* The size after this one, but no more than is fair and wanted */
+/*
+ * The size after this one, or a larger one that is ready anyway, but no more
+ * than is fair and wanted
+ */
 static unsigned int next_order(const struct sb_sock *sb)
 {
 	unsigned int i, order = SB_CIRCUIT_ORDER, now = sb->circuit->order;
@@ -85,9 +88,10 @@ static unsigned int next_order(const struct sb_sock *sb)
 	for (i = 0; i < SB_SIZES; i++) {
 		if (sizes[i] > fair || sb_area_bytes(sizes[i]) > bytes)
 			break;
-		order = sizes[i];
-		if (order > now && order >= SB_LARGE_ORDER)
+		if (order > now && order >= SB_LARGE_ORDER &&
+		    !sb_pool_is_ready(sb->circuit->line, sizes[i]))
 			break;
+		order = sizes[i];
 	}
 	return order;
 }
@@ -138,18 +142,24 @@ void sb_grow_leave(struct sb_sock *sb)
 
 /*
  * It keeps what it has for as long as it likes: something must be left for
- * those that come after it
+ * those that come after it. What is ready is in the budget already.
  */
-static unsigned int order_for_program(const struct sb_sock *sb)
+static bool can_spare(const struct sb_sock *sb, unsigned int order)
 {
 	long left = (long)budget() - atomic64_read(&sb_counters.pages_grown);
+
+	return SB_CIRCUIT_PAGES(order) <= left / SB_GROWN_LEFT ||
+	       sb_pool_is_ready(sb->circuit->line, order);
+}
+
+static unsigned int order_for_program(const struct sb_sock *sb)
+{
 	unsigned int i, order = sb->circuit->order, fair = fair_order();
 	u32 bytes = bytes_wanted(&sb->sk);
 
 	for (i = 0; i < SB_SIZES; i++)
 		if (sizes[i] > order && sizes[i] <= fair &&
-		    sb_area_bytes(sizes[i]) <= bytes &&
-		    SB_CIRCUIT_PAGES(sizes[i]) <= left / SB_GROWN_LEFT)
+		    sb_area_bytes(sizes[i]) <= bytes && can_spare(sb, sizes[i]))
 			order = sizes[i];
 	return order;
 }

@@ -21,7 +21,7 @@
 #define SB_GROWN_SHARE 8u
 #define SB_GROWN_MAX 32768u
 /* A ring found full, or empty by its writer's peer, so often is a busy one */
-#define SB_GROW_AFTER 4u
+#define SB_GROW_AFTER 2u
 /* Circuits of one size that are made in one go for those that asked */
 #define SB_GROW_BATCH 16u
 
@@ -117,7 +117,7 @@
 /* How long attaching looks for a larger circuit */
 #define SB_ATTACH_MS 20u
 /* What is left when a program gets one is so many times as much */
-#define SB_GROWN_LEFT 8u
+#define SB_GROWN_LEFT 4u
 /* How long attaching waits for a peer that takes another circuit */
 #define SB_SETTLE_MS 500u
 /* How long TCP_INFO waits for the proxy's answer */

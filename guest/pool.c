@@ -175,6 +175,11 @@ struct sb_circuit *sb_pool_take_grown(struct sb_guest_line *line,
 	return c;
 }
 
+bool sb_pool_is_ready(struct sb_guest_line *line, unsigned int order)
+{
+	return READ_ONCE(pool_of(line, order)->count);
+}
+
 struct sb_circuit *sb_pool_take_large(struct sb_guest_line *line,
 				      unsigned int order)
 {

@@ -16,6 +16,8 @@ struct sb_circuit *sb_pool_take(struct sb_guest_line *line, bool may_make);
 /* A ready one of SB_SIZE_ORDERS, or NULL: then there will be one soon */
 struct sb_circuit *sb_pool_take_grown(struct sb_guest_line *line,
 				      unsigned int order);
+/* Is there one that need not be made? Until somebody else takes it */
+bool sb_pool_is_ready(struct sb_guest_line *line, unsigned int order);
 /* One of SB_SIZE_ORDERS, made if need be; or ERR_PTR. Process context */
 struct sb_circuit *sb_pool_take_large(struct sb_guest_line *line,
 				      unsigned int order);

@@ -52,6 +52,13 @@ static void out(int fd)
 	await_answer(fd);
 }
 
+static void touched(int fd)
+{
+	ask(fd, REQUEST_CHECK, PROFILE_BYTES, READ_BYTES);
+	pour_made(fd, PROFILE_BYTES, READ_BYTES);
+	await_answer(fd);
+}
+
 static void in(int fd)
 {
 	ask(fd, REQUEST_SOURCE, PROFILE_BYTES, READ_BYTES);
@@ -80,6 +87,12 @@ void profile(const char *what)
 		profile_stream(out);
 	if (!strcmp(what, "in"))
 		profile_stream(in);
+	if (!strcmp(what, "touched"))
+		profile_stream(touched);
+	if (!strcmp(what, "zero"))
+		profile_zero(false, PROFILE_BYTES, mark_start, mark_stop);
+	if (!strcmp(what, "zero-touched"))
+		profile_zero(true, PROFILE_BYTES, mark_start, mark_stop);
 	if (!strcmp(what, "datagram"))
 		profile_datagrams(mark_start, mark_stop);
 }

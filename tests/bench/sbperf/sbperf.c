@@ -27,8 +27,9 @@
  *   hold              --count idle connections: memory of the client's machine
  *                     for each; they stay until standard input ends, and are
  *                     then asked, each once
- *   profile-connect, -round, -out, -in, -datagram   100 of these, or 16 MiB,
- *                     between marks that profile/plugin.c sees
+ *   profile-connect, -round, -out, -in, -touched, -zero, -zero-touched,
+ *   -datagram         100 of these, or 16 MiB, between marks that
+ *                     profile/plugin.c sees
  *
  * One line for each figure: name, unit, median, minimum, maximum, samples.
  * Same program, same machine code, on every path.

@@ -127,8 +127,10 @@ void measure_datagram_rounds(void);
 void measure_many(void);
 void profile(const char *what);
 
-/* stream.c, datagram.c: for others too */
+/* stream.c, zero.c, datagram.c: for others too */
 void connect_ask_close(unsigned int times);
+void profile_zero(bool touch, uint64_t bytes, void (*start)(void),
+		  void (*stop)(void));
 void profile_datagrams(void (*start)(void), void (*stop)(void));
 
 #endif

@@ -74,25 +74,52 @@ bool drain_in_place(int fd, uint64_t bytes, bool touch)
 	return s && switchboard_detach(s) == 0 && well;
 }
 
-static double goodput_mbit(bool touch, uint64_t bytes)
+static struct switchboard *attach(int fd, uint64_t bytes, bool touch)
 {
-	int fd = connect_server();
-	double start = now_us(), end;
 	struct switchboard *s;
-	bool well;
 
 	ask(fd, touch ? REQUEST_CHECK_IN_PLACE : REQUEST_SINK_IN_PLACE, bytes,
 	    PIECE_BYTES);
 	s = switchboard_attach(fd, SWITCHBOARD_MAP);
 	if (!s)
 		fail("attach");
-	well = write_in_place(s, bytes, touch);
+	return s;
+}
+
+/* Until the server has answered that it has read all */
+static void pour_in_place(struct switchboard *s, uint64_t bytes, bool touch)
+{
+	int fd = switchboard_fd(s);
+	bool well = write_in_place(s, bytes, touch);
+
 	if (switchboard_detach(s) != 0 || !well)
 		fail("stream in place");
 	await_answer(fd);
+}
+
+static double goodput_mbit(bool touch, uint64_t bytes)
+{
+	int fd = connect_server();
+	double start = now_us(), end;
+
+	pour_in_place(attach(fd, bytes, touch), bytes, touch);
 	end = now_us();
 	close(fd);
 	return bytes * 8.0 / (end - start);
+}
+
+void profile_zero(bool touch, uint64_t bytes, void (*start)(void),
+		  void (*stop)(void))
+{
+	int fd;
+
+	/* pools fill */
+	goodput_mbit(touch, bytes);
+	fd = connect_server();
+	start();
+	pour_in_place(attach(fd, bytes, touch), bytes, touch);
+	stop();
+	close(fd);
 }
 
 static void measure(const char *name, bool touch)
