@@ -287,7 +287,7 @@ struct sb_circuit *sb_circuit_blank_get(void)
 void sb_circuit_blank_put(struct sb_circuit *c)
 {
 	/* what a program can still see is nobody else's */
-	bool keep = !sb_mmap_in_use(c);
+	bool keep = !sb_exposure_in_use(c);
 
 	if (keep)
 		sb_circuit_wipe(c);

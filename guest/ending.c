@@ -64,7 +64,7 @@ static void recycle(struct sb_circuit *c)
 		spin_unlock_bh(&line->lock);
 		return;
 	}
-	if (sb_mmap_in_use(c)) {
+	if (sb_exposure_in_use(c)) {
 		/* a program still sees the pages: another circuit instead */
 		sb_ending_revoke(c);
 		return;

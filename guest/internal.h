@@ -497,8 +497,23 @@ u32 sb_transfer_readable(struct sb_sock *sb);
 bool sb_transfer_arm_read(struct sb_sock *sb, u32 bytes);
 bool sb_transfer_arm_write(struct sb_sock *sb, u32 wanted);
 
+/* ---- exposure.c: the pages that a program sees of its circuit ---- */
+int sb_exposure_mmap(struct file *file, struct socket *sock,
+		     struct vm_area_struct *vma);
+/* May somebody still see the pages of a circuit that no socket has any more? */
+bool sb_exposure_in_use(const struct sb_circuit *c);
+/* Not the called end of a direct circuit, in a PV guest */
+bool sb_exposure_possible(struct sb_circuit *c);
+/* All pages of @c, for sb_exposure_set(); or NULL */
+struct sb_exposure *sb_exposure_create(struct sb_circuit *c);
+/* What the socket shows from here on: @m, whose reference is taken, or NULL */
+void sb_exposure_set(struct sb_sock *sb, struct sb_exposure *m);
+/* Of address space, to see it all */
+unsigned long sb_exposure_bytes(const struct sb_exposure *m);
+/* Nobody sees another guest's circuit any more; ownership held */
+void sb_exposure_withdraw(struct sb_sock *sb);
+
 /* ---- mmap.c: a program that works on its circuit in place ---- */
-int sb_mmap(struct file *file, struct socket *sock, struct vm_area_struct *vma);
 int sb_mmap_ioctl(struct socket *sock, unsigned int cmd, unsigned long arg);
 /*
  * Take over where an attached program says it is: before anything is written,
@@ -508,8 +523,6 @@ void sb_mmap_sync_tx(struct sb_sock *sb);
 void sb_mmap_sync_rx(struct sb_sock *sb);
 /* The socket gives its circuit back; ownership held */
 void sb_mmap_leave(struct sb_sock *sb);
-/* May somebody still see the pages of a circuit that no socket has any more? */
-bool sb_mmap_in_use(const struct sb_circuit *c);
 
 /* ---- accept.c: the queues of a listener ---- */
 int sb_accept(struct socket *sock, struct socket *newsock, int flags,

@@ -118,6 +118,8 @@
 #define SB_ATTACH_MS 20u
 /* What is left when a program gets one is so many times as much */
 #define SB_GROWN_LEFT 4u
+/* Pages that a program sees when it touches one of them; a power of two */
+#define SB_SHOWN_PAGES 64ul
 /* How long attaching waits for a peer that takes another circuit */
 #define SB_SETTLE_MS 500u
 /* How long TCP_INFO waits for the proxy's answer */

@@ -254,7 +254,7 @@ const struct proto_ops sb_stream_ops = {
 	.getsockopt = sb_options_get,
 	.sendmsg = sb_transfer_send,
 	.recvmsg = sb_transfer_receive,
-	.mmap = sb_mmap,
+	.mmap = sb_exposure_mmap,
 	.sendpage = sock_no_sendpage,
 	.splice_read = sb_transfer_splice_read,
 };

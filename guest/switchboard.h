@@ -99,7 +99,7 @@ struct sb_exchange {
  * @remote:  what getpeername() tells
  * @options: what the peer's socket should have; .set says which were set
  * @hints:   options that are only kept; an accepted socket inherits both
- * @exposure: what an attached program may map, or NULL; mmap.c's lock
+ * @exposure: what an attached program may map, or NULL; exposure.c's lock
  * @listener: queues of a listening socket, allocated by the first listen()
  * @port_node: in the port table, under its lock
  * @all_node: in the list of all sockets

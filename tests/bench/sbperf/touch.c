@@ -39,7 +39,7 @@ WIDE void make_wide(uint8_t *bytes, size_t size, uint64_t word)
 	const struct wide value = { word - (__typeof__(value.word)){} };
 	struct wide *at = (struct wide *)bytes;
 
-#pragma GCC unroll 32
+#pragma GCC unroll 64
 	for (size_t i = 0; i < size / WIDE_BYTES; i++)
 		at[i] = value;
 }
@@ -49,7 +49,7 @@ static void make_narrow(uint8_t *bytes, size_t size, uint64_t word)
 	const struct narrow value = { word - (__typeof__(value.word)){} };
 	struct narrow *at = (struct narrow *)bytes;
 
-#pragma GCC unroll 32
+#pragma GCC unroll 64
 	for (size_t i = 0; i < size / NARROW_BYTES; i++)
 		at[i] = value;
 }
@@ -60,10 +60,10 @@ WIDE bool check_wide(const uint8_t *bytes, size_t size, uint64_t word)
 	const struct wide *at = (const struct wide *)bytes;
 	struct wide any = value, all = value;
 
-#pragma GCC unroll 32
+#pragma GCC unroll 64
 	for (size_t i = 0; i < size / WIDE_BYTES; i++)
 		any.word |= at[i].word;
-#pragma GCC unroll 32
+#pragma GCC unroll 64
 	for (size_t i = 0; i < size / WIDE_BYTES; i++)
 		all.word &= at[i].word;
 	any.word ^= all.word;
@@ -76,10 +76,10 @@ static bool check_narrow(const uint8_t *bytes, size_t size, uint64_t word)
 	const struct narrow *at = (const struct narrow *)bytes;
 	struct narrow any = value, all = value;
 
-#pragma GCC unroll 32
+#pragma GCC unroll 64
 	for (size_t i = 0; i < size / NARROW_BYTES; i++)
 		any.word |= at[i].word;
-#pragma GCC unroll 32
+#pragma GCC unroll 64
 	for (size_t i = 0; i < size / NARROW_BYTES; i++)
 		all.word &= at[i].word;
 	any.word ^= all.word;
