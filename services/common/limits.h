@@ -67,9 +67,11 @@
 #define LIMIT_PROXY_AWAY_MS 2000u
 /*
  * When its guests lose their lines, and with them what is connected or waits
- * to be: one that was started anew is back before, on a busy machine too
+ * to be, unless the configuration says: one that was started anew is back
+ * before, on a busy machine too
  */
-#define LIMIT_PROXY_GONE_MS 10000u
+#define LIMIT_PROXY_AWAY_S_DEFAULT 10u
+#define LIMIT_PROXY_AWAY_S_MAX 3600u
 
 /* Verdicts kept of a line, and questions about others that are open at once */
 #define LIMIT_LINE_VERDICTS 1024u

@@ -80,6 +80,17 @@ static bool read_proxies(struct config_reader *r,
 	       (c->proxies || config_fail(r, &list.place, "the list is empty"));
 }
 
+static bool read_proxy_away(struct config_reader *r,
+			    const struct config_value *top, struct config *c)
+{
+	struct config_value value;
+
+	c->proxy_away_s = LIMIT_PROXY_AWAY_S_DEFAULT;
+	return !config_get(top, "proxy_away_s", &value) ||
+	       config_number(r, &value, 1, LIMIT_PROXY_AWAY_S_MAX,
+			     &c->proxy_away_s);
+}
+
 static bool shares_address(const struct config_guest *a,
 			   const struct config_guest *b, uint32_t *which)
 {
@@ -150,9 +161,10 @@ static bool read_guests(struct config_reader *r, const struct config_value *top,
 static bool read_top(struct config_reader *r, const json_t *json,
 		     struct config *c)
 {
-	static const char *const known[] = { "name_servers", "proxies",
-					     "udp_proxies",  "limits",
-					     "guests",	     NULL };
+	static const char *const known[] = {
+		"name_servers", "proxies", "udp_proxies", "proxy_away_s",
+		"limits",	"guests",  NULL
+	};
 	struct config_value top = { { NULL, NULL, 0 }, json };
 
 	c->limits = (struct config_limits){
@@ -163,6 +175,7 @@ static bool read_top(struct config_reader *r, const json_t *json,
 	};
 	return config_check_keys(r, &top, known) &&
 	       read_name_servers(r, &top, c) && read_proxies(r, &top, c) &&
+	       read_proxy_away(r, &top, c) &&
 	       config_read_limits(r, &top, &c->limits) &&
 	       read_guests(r, &top, c);
 }

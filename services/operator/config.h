@@ -107,6 +107,7 @@ struct config_guest {
  * @name_server: @name_servers of them
  * @proxy:       @proxies instances of proxy-tcp
  * @udp_proxy:   @udp_proxies instances of proxy-udp, maybe none
+ * @proxy_away_s: after which a proxy that stays away is gone
  * @limits:      of guests that do not set their own
  * @guest:       @guests of them
  */
@@ -117,6 +118,7 @@ struct config {
 	char proxy[LIMIT_PROXIES][IPC_NAME_BYTES];
 	uint32_t udp_proxies;
 	char udp_proxy[LIMIT_PROXIES][IPC_NAME_BYTES];
+	uint32_t proxy_away_s;
 	struct config_limits limits;
 	uint32_t guests;
 	struct config_guest *guest;

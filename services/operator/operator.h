@@ -71,6 +71,7 @@ enum operator_counter {
  * @there:         it has said hello on the connection there is now
  * @epoch:         which process; 0: none yet
  * @away_since_ms: when it was last seen to be away
+ * @gone_ms:       how long it may be that, as configured then
  * @gone:          takes their lines from its guests when it stays away
  * @round:         of the list asked for last
  * @list_due:      ask for a list when all orders that are due have gone
@@ -85,6 +86,7 @@ struct proxy {
 	bool there;
 	uint32_t epoch;
 	uint64_t away_since_ms;
+	uint32_t gone_ms;
 	struct loop_timer gone;
 	uint32_t round;
 	bool list_due;

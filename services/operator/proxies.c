@@ -54,7 +54,7 @@ bool proxy_may_return(const struct proxy *p)
 
 bool proxy_is_gone(const struct proxy *p)
 {
-	return away_ms(p) >= LIMIT_PROXY_GONE_MS;
+	return !p->there && away_ms(p) >= p->gone_ms;
 }
 
 /* Those of @p's guests that have a line, or that may have one */
@@ -91,7 +91,8 @@ static void begin_away(struct proxy *p)
 	struct loop *loop = &p->op->service.loop;
 
 	p->away_since_ms = loop_now(loop);
-	loop_timer_start(loop, &p->gone, LIMIT_PROXY_GONE_MS);
+	p->gone_ms = p->op->config->proxy_away_s * 1000;
+	loop_timer_start(loop, &p->gone, p->gone_ms);
 }
 
 static void lost(struct proxy *p)

@@ -72,6 +72,7 @@ START_TEST(a_whole_file_is_read)
 	ck_assert_uint_eq(web->publish[0].at.port, 8080);
 	ck_assert_uint_eq(web->publish[1].at.port, 443);
 	ck_assert_str_eq(web->proxy, "second");
+	ck_assert_uint_eq(c->proxy_away_s, LIMIT_PROXY_AWAY_S_DEFAULT);
 	ck_assert_uint_eq(web->limits.circuits, 100);
 	ck_assert_uint_eq(web->limits.listeners, 3);
 	ck_assert_uint_eq(web->limits.requests_per_s, 10);
@@ -177,6 +178,8 @@ static const struct {
 	{ WITH_ADDRESS("\"publish\": [ { \"ports\": \"1-1000\", \"address\": "
 		       "\"10.0.0.1\", \"port\": 65000 } ]"),
 	  "f.json:4: guests.web.publish[0]: the ports end behind" },
+	{ "{ \"proxy_away_s\": 0 }", "f.json:1: proxy_away_s: 0 is not "
+				     "between" },
 	{ WITH_ADDRESS("\"proxy\": \"other\""), "f.json:4: guests.web.proxy: "
 						"\"other\" is not in "
 						"\"proxies\"" },

@@ -2,12 +2,23 @@
 /*
  * operator_away.c - a proxy that stays away, and comes back
  *
- * operator_stage.h draws it. Its guests lose their lines when it is gone for
- * LIMIT_PROXY_GONE_MS, and are asked for others when it is here again.
+ * operator_stage.h draws it. Its guests lose their lines when it is away for
+ * as long as the configuration says, here the shortest time there is, and are
+ * asked for others when it is here again.
  */
 #include <errno.h>
+#include <stdio.h>
 
 #include "tests/unit/operator_scene.h"
+
+static void open_impatient_stage(void)
+{
+	char config[2048];
+
+	snprintf(config, sizeof(config), "{ \"proxy_away_s\": 1,%s",
+		 operator_config + 1);
+	operator_stage_open(&stage, config);
+}
 
 /* web loses its line and tears it down; until then it says that it has it */
 static void lose_line(void)
@@ -120,7 +131,7 @@ int main(void)
 	Suite *suite = suite_create("operator_away");
 	TCase *t = tcase_create("away");
 
-	tcase_add_checked_fixture(t, open_stage, close_stage);
+	tcase_add_checked_fixture(t, open_impatient_stage, close_stage);
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, guests_lose_the_line_of_a_proxy_that_is_gone);
 	tcase_add_test(t, an_operator_that_finds_no_proxy_takes_lines_away_too);
