@@ -63,11 +63,27 @@ struct sb_datagram_cork {
  * @node:     in the socket's list
  * @address:  of the group, port 0
  * @in_guest: joined on lo: datagrams of this guest only
+ * @only:     hears only its @sources; else everybody but them
+ * @filters:  has had sources: @only stays as it is
+ * @source_count: how many
+ * @sources:  struct group_source, under groups_lock
  */
 struct sb_datagram_group {
 	struct list_head node;
 	struct sb_address address;
 	bool in_guest;
+	bool only;
+	bool filters;
+	u16 source_count;
+	struct list_head sources;
+};
+
+/* What becomes of a source of a group */
+enum sb_source_change {
+	SB_SOURCE_ADD, /* heard, and no others that are not added, too */
+	SB_SOURCE_DROP, /* no longer */
+	SB_SOURCE_BLOCK, /* not heard, while all others are */
+	SB_SOURCE_UNBLOCK,
 };
 
 /**
@@ -94,6 +110,7 @@ struct sb_datagram_group {
  * @refused_error: and why, until it is told
  * @groups:     joined, under groups_lock of datagram_group.c
  * @group_count: how many
+ * @source_count: sources of all of them
  * @group_out:  interface for IPv4 and IPv6 multicast: lo, sb0 or 0
  * @group_address: what IP_MULTICAST_IF reads
  * @corked:     UDP_CORK is on
@@ -125,6 +142,7 @@ struct sb_datagram_sock {
 	struct sb_address refused;
 	u16 refused_error;
 	u16 group_count;
+	u16 source_count;
 	struct list_head groups;
 	u32 group_out[2];
 	__be32 group_address;
@@ -268,11 +286,17 @@ int sb_datagram_join(struct sb_datagram_sock *ds,
 		     const struct sb_address *group, u32 interface);
 int sb_datagram_part(struct sb_datagram_sock *ds,
 		     const struct sb_address *group, u32 interface);
+/* -EINVAL: no member, or one of the other way */
+int sb_datagram_change_source(struct sb_datagram_sock *ds,
+			      const struct sb_address *group,
+			      const struct sb_address *source, u32 interface,
+			      enum sb_source_change change);
 /* A new circuit is told of all groups; it has room */
 void sb_datagram_rejoin(struct sb_datagram_sock *ds);
 bool sb_datagram_joined_outside(const struct sb_datagram_sock *ds);
-/* Is @sb a member of the group on lo? */
-bool sb_datagram_is_member(struct sb_sock *sb, const struct sb_address *group);
+/* Is @sb a member of the group on lo, and hears this one? */
+bool sb_datagram_hears(struct sb_sock *sb, const struct sb_address *group,
+		       const struct sb_address *source);
 void sb_datagram_part_all(struct sb_datagram_sock *ds);
 /* An interface of this guest by index or IPv4 address: its index, or 0 */
 u32 sb_datagram_interface(u32 index, __be32 address);

@@ -13,6 +13,7 @@
 #include <net/ip.h>
 
 #include "datagram.h"
+#include "membership.h"
 #include "option_rows.h"
 
 #define DEFAULT_HOPS 64
@@ -49,7 +50,8 @@ static int check_multicast_hops(struct sb_sock *sb, int *value)
 	return 0;
 }
 
-static int set_cork(struct sb_sock *sb, sockptr_t value, unsigned int bytes)
+static int set_cork(struct sb_sock *sb, const struct sb_option *o,
+		    sockptr_t value, unsigned int bytes)
 {
 	struct sb_datagram_sock *ds = sb_ds_of(sb);
 	int on, error = 0;
@@ -88,140 +90,10 @@ static int read_mtu(struct sb_sock *sb, const struct sb_option *o)
 	return bytes;
 }
 
-/* ---- groups ---- */
-
-static int join_or_part(struct sb_sock *sb, const struct sb_address *group,
-			u32 interface, bool join)
-{
-	struct sb_datagram_sock *ds = sb_ds_of(sb);
-	int error;
-
-	if (!sb_address_is_multicast(group) || sb_address_is_broadcast(group))
-		return -EINVAL;
-	lock_sock(&sb->sk);
-	error = join ? sb_datagram_join(ds, group, interface)
-		     : sb_datagram_part(ds, group, interface);
-	release_sock(&sb->sk);
-	return error;
-}
-
-/* struct ip_mreqn, or the shorter struct ip_mreq; zeros behind */
-static int read_request4(sockptr_t value, unsigned int bytes,
-			 unsigned int least, struct ip_mreqn *request)
-{
-	memset(request, 0, sizeof(*request));
-	if (bytes < least)
-		return -EINVAL;
-	bytes = bytes >= sizeof(*request) ? sizeof(*request) : least;
-	return copy_from_sockptr(request, value, bytes) ? -EFAULT : 0;
-}
-
-static int change_group4(struct sb_sock *sb, sockptr_t value,
-			 unsigned int bytes, bool join)
-{
-	struct sb_address group = { .family = SB_FAMILY_IPV4 };
-	struct ip_mreqn request;
-	u32 interface;
-	int error;
-
-	error = read_request4(value, bytes, sizeof(struct ip_mreq), &request);
-	if (error)
-		return error;
-	memcpy(group.bytes, &request.imr_multiaddr, 4);
-	interface = sb_datagram_interface(request.imr_ifindex,
-					  request.imr_address.s_addr);
-	if (!interface && (request.imr_ifindex || request.imr_address.s_addr))
-		return join ? -ENODEV : -EADDRNOTAVAIL;
-	return join_or_part(sb, &group, interface, join);
-}
-
-static int add_group4(struct sb_sock *sb, sockptr_t value, unsigned int bytes)
-{
-	return change_group4(sb, value, bytes, true);
-}
-
-static int drop_group4(struct sb_sock *sb, sockptr_t value, unsigned int bytes)
-{
-	return change_group4(sb, value, bytes, false);
-}
-
-static int change_group6(struct sb_sock *sb, sockptr_t value,
-			 unsigned int bytes, bool join)
-{
-	struct sb_address group = { .family = SB_FAMILY_IPV6 };
-	struct ipv6_mreq request;
-	u32 interface;
-
-	if (bytes < sizeof(request))
-		return -EINVAL;
-	if (copy_from_sockptr(&request, value, sizeof(request)))
-		return -EFAULT;
-	memcpy(group.bytes, &request.ipv6mr_multiaddr, sizeof(group.bytes));
-	interface = sb_datagram_interface(request.ipv6mr_ifindex, 0);
-	if (!interface && request.ipv6mr_ifindex)
-		return join ? -ENODEV : -EADDRNOTAVAIL;
-	return join_or_part(sb, &group, interface, join);
-}
-
-static int add_group6(struct sb_sock *sb, sockptr_t value, unsigned int bytes)
-{
-	return change_group6(sb, value, bytes, true);
-}
-
-static int drop_group6(struct sb_sock *sb, sockptr_t value, unsigned int bytes)
-{
-	return change_group6(sb, value, bytes, false);
-}
-
-/* MCAST_JOIN_GROUP and MCAST_LEAVE_GROUP, the same for both protocols */
-static int change_group(struct sb_sock *sb, sockptr_t value, unsigned int bytes,
-			u8 family, bool join)
-{
-	struct group_req request;
-	struct sb_address group;
-	u32 interface;
-	int error;
-
-	if (bytes < sizeof(request))
-		return -EINVAL;
-	if (copy_from_sockptr(&request, value, sizeof(request)))
-		return -EFAULT;
-	error = sb_address_parse_any(&group,
-				     (struct sockaddr *)&request.gr_group,
-				     sizeof(request.gr_group));
-	if (error || group.family != family)
-		return -EINVAL;
-	group.port = 0;
-	group.scope = 0;
-	interface = sb_datagram_interface(request.gr_interface, 0);
-	if (!interface && request.gr_interface)
-		return join ? -ENODEV : -EADDRNOTAVAIL;
-	return join_or_part(sb, &group, interface, join);
-}
-
-static int mcast_join4(struct sb_sock *sb, sockptr_t value, unsigned int bytes)
-{
-	return change_group(sb, value, bytes, SB_FAMILY_IPV4, true);
-}
-
-static int mcast_leave4(struct sb_sock *sb, sockptr_t value, unsigned int bytes)
-{
-	return change_group(sb, value, bytes, SB_FAMILY_IPV4, false);
-}
-
-static int mcast_join6(struct sb_sock *sb, sockptr_t value, unsigned int bytes)
-{
-	return change_group(sb, value, bytes, SB_FAMILY_IPV6, true);
-}
-
-static int mcast_leave6(struct sb_sock *sb, sockptr_t value, unsigned int bytes)
-{
-	return change_group(sb, value, bytes, SB_FAMILY_IPV6, false);
-}
-
 /* ---- the interface that multicast leaves by ---- */
 
-static int set_out4(struct sb_sock *sb, sockptr_t value, unsigned int bytes)
+static int set_out4(struct sb_sock *sb, const struct sb_option *o,
+		    sockptr_t value, unsigned int bytes)
 {
 	struct sb_datagram_sock *ds = sb_ds_of(sb);
 	struct ip_mreqn request;
@@ -230,11 +102,11 @@ static int set_out4(struct sb_sock *sb, sockptr_t value, unsigned int bytes)
 
 	/* an address alone is where struct ip_mreqn has the group's */
 	if (bytes >= sizeof(struct ip_mreq)) {
-		error = read_request4(value, bytes, sizeof(struct ip_mreq),
-				      &request);
+		error = sb_membership_read4(value, bytes,
+					    sizeof(struct ip_mreq), &request);
 	} else {
-		error = read_request4(value, bytes, sizeof(struct in_addr),
-				      &request);
+		error = sb_membership_read4(value, bytes,
+					    sizeof(struct in_addr), &request);
 		request.imr_address = request.imr_multiaddr;
 	}
 	if (error)
@@ -257,7 +129,8 @@ static int get_out4(struct sb_sock *sb, char __user *value, int __user *bytes)
 	return sb_option_get_bytes(value, bytes, &address, sizeof(address));
 }
 
-static int set_out6(struct sb_sock *sb, sockptr_t value, unsigned int bytes)
+static int set_out6(struct sb_sock *sb, const struct sb_option *o,
+		    sockptr_t value, unsigned int bytes)
 {
 	u32 interface = 0;
 	int index;
@@ -295,22 +168,34 @@ static const struct sb_option table[] = {
 	HINT(SOL_IP, IP_MULTICAST_TTL, SB_HINT_IP_MULTICAST_TTL, -1, 255, 1,
 	     .check = check_multicast_hops),
 	OTHER(SOL_IP, IP_MULTICAST_IF, .set = set_out4, .get = get_out4),
-	OTHER(SOL_IP, IP_ADD_MEMBERSHIP, .set = add_group4),
-	OTHER(SOL_IP, IP_DROP_MEMBERSHIP, .set = drop_group4),
-	OTHER(SOL_IP, MCAST_JOIN_GROUP, .set = mcast_join4),
-	OTHER(SOL_IP, MCAST_LEAVE_GROUP, .set = mcast_leave4),
+	OTHER(SOL_IP, IP_ADD_MEMBERSHIP, .set = sb_membership_set4),
+	OTHER(SOL_IP, IP_DROP_MEMBERSHIP, .set = sb_membership_set4),
+	OTHER(SOL_IP, IP_ADD_SOURCE_MEMBERSHIP, .set = sb_membership_source4),
+	OTHER(SOL_IP, IP_DROP_SOURCE_MEMBERSHIP, .set = sb_membership_source4),
+	OTHER(SOL_IP, IP_BLOCK_SOURCE, .set = sb_membership_source4),
+	OTHER(SOL_IP, IP_UNBLOCK_SOURCE, .set = sb_membership_source4),
+	OTHER(SOL_IP, MCAST_JOIN_GROUP, .set = sb_membership_set),
+	OTHER(SOL_IP, MCAST_LEAVE_GROUP, .set = sb_membership_set),
+	OTHER(SOL_IP, MCAST_JOIN_SOURCE_GROUP, .set = sb_membership_source),
+	OTHER(SOL_IP, MCAST_LEAVE_SOURCE_GROUP, .set = sb_membership_source),
+	OTHER(SOL_IP, MCAST_BLOCK_SOURCE, .set = sb_membership_source),
+	OTHER(SOL_IP, MCAST_UNBLOCK_SOURCE, .set = sb_membership_source),
 
 	FIELD(SOL_IPV6, IPV6_TCLASS, SB_OPTION_TCLASS, U8, tclass, -1, 255, 0,
 	      .check = check_tclass),
 	OTHER(SOL_IPV6, IPV6_MTU, .set = sb_option_refuse, .read = read_mtu),
-	HINT(SOL_IPV6, IPV6_MULTICAST_ALL, SB_HINT_IPV6_MULTICAST_ALL, 0, 1, 1),
+	SWITCH(SOL_IPV6, IPV6_MULTICAST_ALL, SB_HINT_IPV6_MULTICAST_ALL, 1),
 	HINT(SOL_IPV6, IPV6_MULTICAST_HOPS, SB_HINT_IPV6_MULTICAST_HOPS, -1,
 	     255, 1, .check = check_multicast_hops),
 	OTHER(SOL_IPV6, IPV6_MULTICAST_IF, .set = set_out6, .read = read_out6),
-	OTHER(SOL_IPV6, IPV6_ADD_MEMBERSHIP, .set = add_group6),
-	OTHER(SOL_IPV6, IPV6_DROP_MEMBERSHIP, .set = drop_group6),
-	OTHER(SOL_IPV6, MCAST_JOIN_GROUP, .set = mcast_join6),
-	OTHER(SOL_IPV6, MCAST_LEAVE_GROUP, .set = mcast_leave6),
+	OTHER(SOL_IPV6, IPV6_ADD_MEMBERSHIP, .set = sb_membership_set6),
+	OTHER(SOL_IPV6, IPV6_DROP_MEMBERSHIP, .set = sb_membership_set6),
+	OTHER(SOL_IPV6, MCAST_JOIN_GROUP, .set = sb_membership_set),
+	OTHER(SOL_IPV6, MCAST_LEAVE_GROUP, .set = sb_membership_set),
+	OTHER(SOL_IPV6, MCAST_JOIN_SOURCE_GROUP, .set = sb_membership_source),
+	OTHER(SOL_IPV6, MCAST_LEAVE_SOURCE_GROUP, .set = sb_membership_source),
+	OTHER(SOL_IPV6, MCAST_BLOCK_SOURCE, .set = sb_membership_source),
+	OTHER(SOL_IPV6, MCAST_UNBLOCK_SOURCE, .set = sb_membership_source),
 };
 
 const struct sb_option *sb_datagram_option_find(int level, int name)

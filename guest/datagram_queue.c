@@ -174,7 +174,8 @@ static void copy_to_member(struct sb_sock *sb, void *arg)
 	struct copies *copies = arg;
 	struct sk_buff *skb;
 
-	if (!sb_datagram_is_member(sb, copies->to))
+	if (!sb_datagram_hears(sb, copies->to,
+			       &sb_datagram_header(copies->skb)->remote))
 		return;
 	if (!sb_address_is_any(&sb->bound) &&
 	    !sb_address_equal(&sb->bound, copies->to))

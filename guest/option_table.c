@@ -144,7 +144,8 @@ int sb_option_get_bytes(char __user *to, int __user *bytes, const void *from,
 }
 
 /* Only there to be read */
-int sb_option_refuse(struct sb_sock *sb, sockptr_t value, unsigned int bytes)
+int sb_option_refuse(struct sb_sock *sb, const struct sb_option *o,
+		     sockptr_t value, unsigned int bytes)
 {
 	return -ENOPROTOOPT;
 }
@@ -157,8 +158,8 @@ static int get_nothing(struct sb_sock *sb, char __user *value,
 }
 
 /* Asking for nothing is fine: sshd does, to be rid of source routes */
-static int set_ip_options(struct sb_sock *sb, sockptr_t value,
-			  unsigned int bytes)
+static int set_ip_options(struct sb_sock *sb, const struct sb_option *o,
+			  sockptr_t value, unsigned int bytes)
 {
 	return bytes ? -ENOPROTOOPT : 0;
 }
@@ -167,8 +168,8 @@ static int set_ip_options(struct sb_sock *sb, sockptr_t value,
  * Only what every Dom0 allows without privileges can be promised here, where
  * the answer of the proxy's socket is not known.
  */
-static int set_congestion(struct sb_sock *sb, sockptr_t value,
-			  unsigned int bytes)
+static int set_congestion(struct sb_sock *sb, const struct sb_option *o,
+			  sockptr_t value, unsigned int bytes)
 {
 	char name[TCP_CA_NAME_MAX] = {};
 	long copied;

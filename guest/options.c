@@ -142,7 +142,7 @@ int sb_options_set(struct socket *sock, int level, int optname,
 	if (!o)
 		return -ENOPROTOOPT;
 	if (o->set)
-		return o->set(sb, optval, optlen);
+		return o->set(sb, o, optval, optlen);
 	err = copy_value(level, optval, optlen, &value);
 	if (err)
 		return err;
@@ -201,7 +201,8 @@ int sb_options_get(struct socket *sock, int level, int optname,
 	if (sock->sk->sk_family == AF_INET && level != SOL_TCP &&
 	    level != SOL_UDP && level != SOL_IP)
 		return -EOPNOTSUPP;
-	if (!o)
+	/* some are only there to be set */
+	if (!o || (o->set && !o->get && !o->read))
 		return -ENOPROTOOPT;
 	if (o->get)
 		return o->get(sb, optval, optlen);

@@ -125,7 +125,8 @@ struct sb_option {
 	s32 max;
 	s32 initial;
 	int (*check)(struct sb_sock *sb, int *value);
-	int (*set)(struct sb_sock *sb, sockptr_t value, unsigned int bytes);
+	int (*set)(struct sb_sock *sb, const struct sb_option *o,
+		   sockptr_t value, unsigned int bytes);
 	int (*read)(struct sb_sock *sb, const struct sb_option *o);
 	int (*get)(struct sb_sock *sb, char __user *value, int __user *bytes);
 };
@@ -140,7 +141,8 @@ const struct sb_option *sb_option_find(int level, int name);
 int sb_option_get_bytes(char __user *to, int __user *bytes, const void *from,
 			size_t size);
 /* .set of options that are only there to be read */
-int sb_option_refuse(struct sb_sock *sb, sockptr_t value, unsigned int bytes);
+int sb_option_refuse(struct sb_sock *sb, const struct sb_option *o,
+		     sockptr_t value, unsigned int bytes);
 
 /* The value, stored or initial */
 int sb_option_load(const struct sb_sock *sb, const struct sb_option *o);

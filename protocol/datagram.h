@@ -46,8 +46,12 @@ enum sb_datagram_kind {
 	SB_DATAGRAM_ERROR_LOCAL = 2, /* peer to owner: could not be sent */
 	SB_DATAGRAM_ERROR_ICMP = 3, /* peer to owner: an ICMP error came back */
 	SB_DATAGRAM_ERROR_ICMP6 = 4, /* the same over IPv6 */
-	SB_DATAGRAM_JOIN = 5, /* owner to peer: join the group @remote */
-	SB_DATAGRAM_LEAVE = 6, /* owner to peer: leave it */
+	/* owner to peer; with SB_DATAGRAM_LOCAL for what @local sends only */
+	SB_DATAGRAM_JOIN = 5, /* join the group @remote */
+	SB_DATAGRAM_LEAVE = 6, /* leave it */
+	/* owner to peer, from a member of @remote, with SB_DATAGRAM_LOCAL */
+	SB_DATAGRAM_BLOCK = 7, /* do not hear @local there */
+	SB_DATAGRAM_UNBLOCK = 8, /* hear it again */
 };
 
 /* Bits of sb_datagram.flags: the field of the same name is valid */
@@ -73,8 +77,9 @@ enum sb_datagram_kind {
  * @remote:    owner to peer: destination, or the group; peer to owner: source;
  *             of an error record: the destination that it is about
  * @local:     of the family of @remote, network byte order: owner to peer the
- *             source to use, peer to owner the destination it was sent to; of
- *             an error record: the router or host that reported it
+ *             source to use, or that of a group; peer to owner the destination
+ *             it was sent to; of an error record: the router or host that
+ *             reported it
  * @interface: of the peer's system: by which it came, or shall go
  * @hops:      TTL or hop limit
  * @tos:       TOS or traffic class, with the ECN bits

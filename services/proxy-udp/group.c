@@ -3,7 +3,8 @@
  * group.c - multicast groups that a guest's socket joins and leaves
  *
  * A guest may hear a group that it may send to, at the port that its socket
- * is bound to. The kernel bounds how many groups a socket may be in.
+ * is bound to; from which of the group's sources is its own affair. The kernel
+ * bounds how many groups, and sources of each, a socket may have.
  *
  * System calls: setsockopt.
  */
@@ -15,35 +16,62 @@
 #include "services/common/address.h"
 #include "services/proxy-udp/udp.h"
 
-static int change_ipv4(const struct outlet *o, const struct sb_datagram *h,
-		       const struct sb_address *group)
-{
-	struct ip_mreqn wish = { .imr_ifindex = (int)h->interface };
-	bool join = h->kind == SB_DATAGRAM_JOIN;
+/* An option's value; one of the two forms */
+union wish {
+	struct group_req group;
+	struct group_source_req source;
+};
 
-	if (o->family != SB_FAMILY_IPV4 && !o->dual)
-		return -EINVAL;
-	memcpy(&wish.imr_multiaddr, group->bytes, sizeof(wish.imr_multiaddr));
-	return setsockopt(o->watch.fd, IPPROTO_IP,
-			  join ? IP_ADD_MEMBERSHIP : IP_DROP_MEMBERSHIP, &wish,
-			  sizeof(wish)) < 0
-		       ? -errno
-		       : 0;
+/* Which option, of IPv4 and IPv6 alike; 0: no such change */
+static int option_of(const struct sb_datagram *h)
+{
+	bool source = h->flags & SB_DATAGRAM_LOCAL;
+
+	switch (h->kind) {
+	case SB_DATAGRAM_JOIN:
+		return source ? MCAST_JOIN_SOURCE_GROUP : MCAST_JOIN_GROUP;
+	case SB_DATAGRAM_LEAVE:
+		return source ? MCAST_LEAVE_SOURCE_GROUP : MCAST_LEAVE_GROUP;
+	case SB_DATAGRAM_BLOCK:
+		return source ? MCAST_BLOCK_SOURCE : 0;
+	case SB_DATAGRAM_UNBLOCK:
+		return source ? MCAST_UNBLOCK_SOURCE : 0;
+	default:
+		return 0;
+	}
 }
 
-static int change_ipv6(const struct outlet *o, const struct sb_datagram *h,
-		       const struct sb_address *group)
+static socklen_t fill_wish(union wish *wish, const struct sb_datagram *h,
+			   const struct sb_address *group)
 {
-	struct ipv6_mreq wish = { .ipv6mr_interface = h->interface };
-	bool join = h->kind == SB_DATAGRAM_JOIN;
+	struct sb_address source = { .family = group->family };
 
-	if (o->family != SB_FAMILY_IPV6)
+	memset(wish, 0, sizeof(*wish));
+	if (!(h->flags & SB_DATAGRAM_LOCAL)) {
+		wish->group.gr_interface = h->interface;
+		address_to_sockaddr(group, &wish->group.gr_group);
+		return sizeof(wish->group);
+	}
+	memcpy(source.bytes, h->local, sizeof(source.bytes));
+	wish->source.gsr_interface = h->interface;
+	address_to_sockaddr(group, &wish->source.gsr_group);
+	address_to_sockaddr(&source, &wish->source.gsr_source);
+	return sizeof(wish->source);
+}
+
+static int change(const struct outlet *o, const struct sb_datagram *h,
+		  const struct sb_address *group)
+{
+	bool v4 = group->family == SB_FAMILY_IPV4;
+	int option = option_of(h);
+	union wish wish;
+	socklen_t bytes;
+
+	if (!option || (o->family != group->family && !(v4 && o->dual)))
 		return -EINVAL;
-	memcpy(&wish.ipv6mr_multiaddr, group->bytes,
-	       sizeof(wish.ipv6mr_multiaddr));
-	return setsockopt(o->watch.fd, IPPROTO_IPV6,
-			  join ? IPV6_JOIN_GROUP : IPV6_LEAVE_GROUP, &wish,
-			  sizeof(wish)) < 0
+	bytes = fill_wish(&wish, h, group);
+	return setsockopt(o->watch.fd, v4 ? IPPROTO_IP : IPPROTO_IPV6, option,
+			  &wish, bytes) < 0
 		       ? -errno
 		       : 0;
 }
@@ -66,7 +94,6 @@ int group_change(struct datagrams *d, const struct sb_datagram *header)
 {
 	struct sb_address group = address_unmap(&header->remote), real;
 	struct sb_datagram wanted = *header;
-	struct outlet *o = d->outlet;
 	int error;
 
 	if (!(address_class(&group) & ADDRESS_MULTICAST))
@@ -82,8 +109,7 @@ int group_change(struct datagrams *d, const struct sb_datagram *header)
 		if (error)
 			return error;
 	}
-	error = group.family == SB_FAMILY_IPV4 ? change_ipv4(o, header, &group)
-					       : change_ipv6(o, header, &group);
-	/* one that is joined, or left, already: the guest keeps count */
+	error = change(d->outlet, header, &group);
+	/* what is so already: the guest keeps count */
 	return error == -EADDRINUSE || error == -EADDRNOTAVAIL ? 0 : error;
 }

@@ -117,7 +117,7 @@ static uint32_t what_is_wrong(const struct outlet *o,
 	     h->remote.family != SB_FAMILY_IPV6) ||
 	    !address_valid(&h->remote))
 		return EINVAL;
-	if (h->kind == SB_DATAGRAM_JOIN || h->kind == SB_DATAGRAM_LEAVE)
+	if (h->kind >= SB_DATAGRAM_JOIN && h->kind <= SB_DATAGRAM_UNBLOCK)
 		return 0;
 	if (h->kind != SB_DATAGRAM_DATA || (!echo && !h->remote.port) ||
 	    (echo && h->bytes < ECHO_BYTES))

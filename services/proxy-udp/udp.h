@@ -349,7 +349,7 @@ int64_t send_run(struct datagrams *d);
 
 /* --- group.c --- */
 
-/* JOIN and LEAVE. Return: 0, -EINPROGRESS, or -errno for the guest */
+/* JOIN, LEAVE, BLOCK, UNBLOCK. Return: 0, -EINPROGRESS, or -errno for the guest */
 int group_change(struct datagrams *d, const struct sb_datagram *header);
 
 /* --- receive.c --- */

@@ -62,7 +62,7 @@ static void act_record(const struct step *s)
 	if (s->value & 2)
 		((uint8_t *)&h)[s->value >> 8 & 63] ^= s->value >> 16;
 	if (s->value & 4)
-		h.kind = SB_DATAGRAM_JOIN + (s->value >> 3 & 1);
+		h.kind = SB_DATAGRAM_JOIN + (s->value >> 3 & 3);
 	/* what fits, and is in the memory of this circuit */
 	if (size <= 4 * SB_PAGE_BYTES)
 		memcpy(tx + (*produced & (size - 64)), &h, sizeof(h));

@@ -30,7 +30,7 @@ dom0() {
 
 # guest NAME COMMAND...: run in a guest
 guest() {
-	timeout 240 "$lab" guest run "$@" </dev/null
+	timeout 900 "$lab" guest run "$@" </dev/null
 }
 
 # count GUEST NAME: what /proc/net/switchboard says there

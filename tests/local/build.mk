@@ -27,7 +27,8 @@ $(PROXY_TESTS:%=$(BUILD)/bin/%): | $(BUILD)/bin/switchboard-proxy-tcp
 # The same for proxy-udp
 UDP_STAGE_SOURCES := $(addprefix tests/local/,stage_udp.c guest_datagram.c) \
 	$(LOCAL_STAGE_SOURCES)
-UDP_TESTS := udp_data udp_runs udp_rest udp_policy udp_life udp_hostile udp_path
+UDP_TESTS := udp_data udp_runs udp_rest udp_policy udp_groups udp_life udp_hostile \
+	udp_path
 TESTS += $(UDP_TESTS)
 $(foreach t,$(UDP_TESTS),$(eval $(t)_SOURCES := tests/local/$(t).c \
 	$(UDP_STAGE_SOURCES)))

@@ -457,52 +457,6 @@ START_TEST(ping_sockets_send_echoes)
 }
 END_TEST
 
-/* What @c sends now goes out when every record before it is dealt with */
-static void records_done(struct guest_circuit *c, int fd,
-			 const struct sb_address *to, bool known)
-{
-	char byte;
-
-	ck_assert_int_eq(guest_datagram_send(c, to, "x", 1), 0);
-	if (!known)
-		stage_udp_allow(&stage, to);
-	ck_assert_int_eq(stage_udp_take(fd, &byte, 1, NULL), 1);
-}
-
-START_TEST(groups_are_joined_where_they_may_be_sent_to)
-{
-	struct sb_address own = stage_udp_own(SB_FAMILY_IPV4, 5353);
-	struct sb_address place = { .family = SB_FAMILY_IPV4 }, group, here;
-	struct guest_circuit *c =
-		stage_udp_publish(&stage, line, 2, &own, &place);
-	struct sb_datagram h = { .kind = SB_DATAGRAM_JOIN, .interface = 1 };
-	struct ip_mreqn via = { .imr_ifindex = 1 };
-	char byte;
-	int fd = stage_udp_socket(SB_FAMILY_IPV4, &here);
-
-	address_parse(&h.remote, "239.1.2.3");
-	h.remote.port = c->shared->local.port;
-	ck_assert_int_eq(guest_datagram_put(c, &h, NULL), 0);
-	stage_udp_allow(&stage, &h.remote);
-	group = h.remote;
-	ck_assert_int_eq(setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &via,
-				    sizeof(via)),
-			 0);
-	records_done(c, fd, &here, false);
-	stage_udp_give(fd, &group, "m", 1);
-	ck_assert_int_eq(guest_datagram_wait(c, &h, &byte, 1, STAGE_TIMEOUT_MS),
-			 1);
-	h = (struct sb_datagram){ .kind = SB_DATAGRAM_LEAVE,
-				  .interface = 1,
-				  .remote = group };
-	ck_assert_int_eq(guest_datagram_put(c, &h, NULL), 0);
-	records_done(c, fd, &here, true);
-	stage_udp_give(fd, &group, "m", 1);
-	ck_assert_int_eq(guest_datagram_wait(c, &h, &byte, 1, 50), -ETIMEDOUT);
-	close(fd);
-}
-END_TEST
-
 int main(void)
 {
 	Suite *suite = suite_create("udp_policy");
@@ -526,7 +480,6 @@ int main(void)
 	tcase_add_test(tcase, icmp_errors_name_their_destination);
 	tcase_add_test(tcase, icmp6_errors_too);
 	tcase_add_test(tcase, ping_sockets_send_echoes);
-	tcase_add_test(tcase, groups_are_joined_where_they_may_be_sent_to);
 	suite_add_tcase(suite, tcase);
 	return unit_run(suite);
 }

@@ -2,10 +2,10 @@
 /*
  * dgramcheck.c - datagrams there and back again, and how many are lost
  *
- *   dgramcheck echo ADDRESS PORT       sends back what comes, for ever, and
- *                                      says from whom, whenever that changes
+ *   dgramcheck echo ADDRESS PORT [SOURCE]   sends back what comes, for ever,
+ *                                      and says from whom, whenever that changes
  *   dgramcheck client ADDRESS PORT [--rounds N] [--bytes N] [--pause MS]
- *                                  [--lost N] [--burst N]
+ *                                  [--lost N] [--burst N] [--from ADDRESS]
  *   dgramcheck many ADDRESS PORT FILE [--sockets N]
  *   dgramcheck error ADDRESS PORT      sends until it hears an error: which
  *
@@ -17,8 +17,8 @@
  * after whatever happened, the path works. Nothing is done about a lost one but
  * to go on, on the same socket.
  *
- * ADDRESS may be an IPv4 group: then the echo is a member, and the client takes
- * answers from whoever gives them.
+ * ADDRESS may be a group: then the echo is a member, of that SOURCE only if it is
+ * given, and the client takes answers from whoever gives them.
  *
  * With `many` each of N sockets has a round; when all had, FILE is made; when
  * somebody has removed it, each has another.
@@ -52,6 +52,7 @@ struct client {
 	unsigned int lost;
 	unsigned int burst;
 	unsigned int sockets;
+	union endpoint from;
 };
 
 /* near.c ends a case by these; here there is only one */
@@ -81,27 +82,51 @@ static int open_socket(const union endpoint *e)
 
 static bool is_group(const union endpoint *e)
 {
-	return e->any.sa_family == AF_INET &&
-	       IN_MULTICAST(ntohl(e->v4.sin_addr.s_addr));
+	if (e->any.sa_family == AF_INET)
+		return IN_MULTICAST(ntohl(e->v4.sin_addr.s_addr));
+	return IN6_IS_ADDR_MULTICAST(&e->v6.sin6_addr);
 }
 
-static int open_echo(const union endpoint *at)
+static void join(int fd, const union endpoint *group, const char *source)
 {
-	struct ip_mreqn group = { .imr_multiaddr = at->v4.sin_addr };
+	int level = group->any.sa_family == AF_INET ? SOL_IP : SOL_IPV6;
+	struct group_source_req only = {};
+	struct group_req all = {};
+	union endpoint from;
+	int status;
+
+	memcpy(&all.gr_group, group, endpoint_bytes(group));
+	memcpy(&only.gsr_group, group, endpoint_bytes(group));
+	if (source && endpoint_parse(&from, source)) {
+		memcpy(&only.gsr_source, &from, endpoint_bytes(&from));
+		status = setsockopt(fd, level, MCAST_JOIN_SOURCE_GROUP, &only,
+				    sizeof(only));
+	} else {
+		status = setsockopt(fd, level, MCAST_JOIN_GROUP, &all,
+				    sizeof(all));
+	}
+	if (status) {
+		perror("dgramcheck: join");
+		exit(1);
+	}
+}
+
+static int open_echo(const union endpoint *at, const char *source)
+{
 	union endpoint place = *at;
 	int fd = open_socket(at);
 
-	if (is_group(at))
-		place.v4.sin_addr.s_addr = htonl(INADDR_ANY);
+	if (is_group(at)) {
+		endpoint_parse(&place,
+			       at->any.sa_family == AF_INET ? "0.0.0.0" : "::");
+		endpoint_set_port(&place, endpoint_port(at));
+	}
 	if (bind(fd, &place.any, endpoint_bytes(&place))) {
 		perror("dgramcheck: bind");
 		exit(1);
 	}
-	if (is_group(at) &&
-	    setsockopt(fd, SOL_IP, IP_ADD_MEMBERSHIP, &group, sizeof(group))) {
-		perror("dgramcheck: join");
-		exit(1);
-	}
+	if (is_group(at))
+		join(fd, at, source);
 	return fd;
 }
 
@@ -224,6 +249,11 @@ static int connected(const struct client *c)
 {
 	int fd = open_socket(&c->to);
 
+	if (c->from.any.sa_family &&
+	    bind(fd, &c->from.any, endpoint_bytes(&c->from))) {
+		perror("dgramcheck: bind");
+		exit(1);
+	}
 	if (!is_group(&c->to) &&
 	    connect(fd, &c->to.any, endpoint_bytes(&c->to))) {
 		perror("dgramcheck: connect");
@@ -307,10 +337,10 @@ static int error(const struct client *c)
 
 static void usage(void)
 {
-	fprintf(stderr, "usage: dgramcheck echo ADDRESS PORT\n"
+	fprintf(stderr, "usage: dgramcheck echo ADDRESS PORT [SOURCE]\n"
 			"       dgramcheck client ADDRESS PORT [--rounds N] "
 			"[--bytes N] [--pause MS] [--lost N] "
-			"[--burst N]\n"
+			"[--burst N] [--from ADDRESS]\n"
 			"       dgramcheck many ADDRESS PORT FILE "
 			"[--sockets N]\n"
 			"       dgramcheck error ADDRESS PORT\n");
@@ -326,6 +356,7 @@ static void parse(struct client *c, int argc, char **argv)
 		{ "lost", required_argument, NULL, 'l' },
 		{ "burst", required_argument, NULL, 'u' },
 		{ "sockets", required_argument, NULL, 's' },
+		{ "from", required_argument, NULL, 'f' },
 		{},
 	};
 	int o;
@@ -345,6 +376,8 @@ static void parse(struct client *c, int argc, char **argv)
 			c->burst = value;
 		else if (o == 's' && value >= 1 && value <= SOCKETS_MAX)
 			c->sockets = value;
+		else if (o == 'f' && endpoint_parse(&c->from, optarg))
+			endpoint_set_port(&c->from, 0);
 		else
 			usage();
 	}
@@ -358,7 +391,7 @@ static int both(struct client *c)
 	pid_t pid;
 
 	endpoint_parse(&c->to, "127.0.0.1");
-	fd = open_echo(&c->to);
+	fd = open_echo(&c->to, NULL);
 	size = endpoint_bytes(&c->to);
 	if (getsockname(fd, &c->to.any, &size)) {
 		perror("dgramcheck: getsockname");
@@ -387,7 +420,7 @@ int main(int argc, char **argv)
 		usage();
 	endpoint_set_port(&c.to, (unsigned int)atoi(argv[2]));
 	if (!strcmp(argv[0], "echo"))
-		echo(open_echo(&c.to));
+		echo(open_echo(&c.to, argv[3]));
 	if (!strcmp(argv[0], "many") && argc == 4)
 		return many(&c, argv[3]);
 	if (!strcmp(argv[0], "error"))

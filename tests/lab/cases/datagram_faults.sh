@@ -6,19 +6,24 @@
 
 cases_alone+=" datagrams_proxy_killed"
 cases_per_guest+=" datagram_runs datagrams_scribbled datagram_groups"
+cases_per_guest+=" datagram_sources"
 cases_per_debian_guest+=" datagrams_rest"
 
-# echoes NAME ADDRESS PORT: an echo server in a guest
+# echoes NAME ADDRESS PORT [SOURCE]: an echo server in a guest
 echoes() {
-	guest "$1" "(dgramcheck echo $2 $3 >/tmp/echo 2>&1 </dev/null &)"
+	guest "$1" "(dgramcheck echo ${*:2} >/tmp/echo 2>&1 </dev/null &)"
 }
 
 case_datagrams_proxy_killed() {
 	local pid
 	echoes g-pvh 0.0.0.0 7150
+	# one that is a member of one source only
+	echoes g-pvh 239.77.1.2 7411 10.90.0.1
 	dom0 "systemd-run -q --unit far-echo dgramcheck echo 10.90.0.1 7503" ||
 		dom0 "systemctl is-active far-echo"
 	wait_for 60 dom0 "dgramcheck client 10.90.0.11 7150 --rounds 20 --lost 2"
+	wait_for 60 dom0 "dgramcheck client 239.77.1.2 7411 --rounds 20 \
+		--lost 2 --from 10.90.0.1"
 	guest g-pvh "rm -f /tmp/result; (dgramcheck client 10.90.0.1 7503 \
 		--rounds 150 --pause 50 --lost 30 >/tmp/rounds 2>&1
 		echo \$? >/tmp/result) </dev/null >/dev/null 2>&1 &"
@@ -27,6 +32,10 @@ case_datagrams_proxy_killed() {
 	wait_for 20 restarted switchboard-proxy-udp@main "$pid"
 	# the server's socket is the one that it was, and so is its port
 	dom0 "dgramcheck client 10.90.0.11 7150 --rounds 60 --pause 20 --lost 30"
+	dom0 "dgramcheck client 239.77.1.2 7411 --rounds 30 --lost 15 \
+		--from 10.90.0.1"
+	says ' 2 lost' dom0 "dgramcheck client 239.77.1.2 7411 --rounds 2 \
+		--lost 2 --from 10.90.0.13"
 	wait_for 150 guest g-pvh "[ -s /tmp/result ]"
 	expect "the client ($(guest g-pvh "cat /tmp/rounds"))" \
 		"$(guest g-pvh "cat /tmp/result")" 0
@@ -112,17 +121,50 @@ case_datagrams_scribbled() {
 	guest "$1" "rm /tmp/stop /tmp/stopped"
 }
 
+# group_echo GUEST GROUP PORT [SOURCE]: just this member
+group_echo() {
+	guest "$1" "killall dgramcheck" || true
+	echoes "$@"
+}
+
 # A group: a member in the guest hears Dom0 and its own guest, one in Dom0 hears
 # the guest; all go through Dom0's network
 case_datagram_groups() {
-	local port=74${guest_number[$1]}
-	guest "$1" "(dgramcheck echo 239.77.1.2 $port >/dev/null 2>&1 </dev/null &)"
-	dom0 "systemctl is-active -q far-group || systemd-run -q --unit far-group \
-		dgramcheck echo 239.77.1.2 7499"
-	wait_for 60 dom0 "dgramcheck client 239.77.1.2 $port --rounds 20 --lost 2"
-	wait_for 60 guest "$1" "dgramcheck client 239.77.1.2 7499 --rounds 20 \
-		--lost 2"
-	wait_for 60 guest "$1" "dgramcheck client 239.77.1.2 $port --rounds 20 \
-		--lost 2"
+	local number=${guest_number[$1]} unit group port
+	for group in 239.77.1.2/74 ff05::7702/73; do
+		port=${group#*/}
+		group=${group%/*}
+		unit=far-group-$port
+		group_echo "$1" "$group" "$port$number"
+		dom0 "systemctl is-active -q $unit || systemd-run -q --unit $unit \
+			dgramcheck echo $group ${port}99"
+		wait_for 60 dom0 "dgramcheck client $group $port$number \
+			--rounds 20 --lost 2"
+		wait_for 60 guest "$1" "dgramcheck client $group ${port}99 \
+			--rounds 20 --lost 2"
+		wait_for 60 guest "$1" "dgramcheck client $group $port$number \
+			--rounds 20 --lost 2"
+	done
+	guest "$1" "killall dgramcheck"
+}
+
+# A member of one source hears that one and nobody else; it is there, and hears
+# what is for itself. So it is when the proxy is another one
+case_datagram_sources() {
+	local number=${guest_number[$1]} group port own other
+	for group in 239.77.1.2/74/10.90.0.1/10.90.0.13 \
+		ff05::7702/73/fd90::1/fd90::13; do
+		IFS=/ read -r group port own other <<<"$group"
+		port+=$number
+		group_echo "$1" "$group" "$port" "$other"
+		wait_for 60 dom0 "dgramcheck client $own $port --rounds 12"
+		says ' 2 lost' dom0 "dgramcheck client $group $port --rounds 2 \
+			--lost 2 --from $own"
+		dom0 "dgramcheck client $group $port --rounds 12 --lost 2 \
+			--from $other"
+		group_echo "$1" "$group" "$port" "$own"
+		wait_for 60 dom0 "dgramcheck client $group $port --rounds 20 \
+			--lost 2 --from $own"
+	done
 	guest "$1" "killall dgramcheck"
 }

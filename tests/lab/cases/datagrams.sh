@@ -8,7 +8,7 @@
 guests_debian="d-pvh d-pv"
 guest_number+=([d-pvh]=21 [d-pv]=22)
 cases_per_debian_guest+=" names named_inside time_told pinged files_carried"
-cases_per_debian_guest+=" datagram_load names_load"
+cases_per_debian_guest+=" datagram_load names_between names_load"
 
 # makes a Debian guest unless it runs
 need_debian_guest() {
@@ -38,24 +38,37 @@ case_names() {
 	guest "$1" "wget -q -O /dev/null http://dom0.lab/"
 }
 
-# A name server in the guest, asked from outside over UDP and TCP
-case_named_inside() {
-	local address=10.90.0.${guest_number[$1]}
-	need_debian_guest "$1"
+# A name server in a guest
+start_named() {
 	guest "$1" "pkill named" || true
 	guest "$1" "cat >/tmp/named.conf <<-END
 		options { directory \"/tmp\"; recursion no; pid-file none;
 			session-keyfile none; listen-on { any; };
-			listen-on-v6 { none; }; };
+			listen-on-v6 { any; }; };
 		zone \"inside\" { type primary; file \"/tmp/zone\"; };
 	END
 	printf '%s\n' '\$TTL 60' '@ SOA a a 1 60 60 60 60' '@ NS a' \
-		'a A 192.0.2.77' '\$GENERATE 1-100 many A 192.0.2.\$' >/tmp/zone
-	named -4 -c /tmp/named.conf -g >/tmp/named.log 2>&1 </dev/null &"
-	wait_for 60 dom0 "dig +short +time=20 @$address a.inside | grep -q 192.0.2.77"
-	expect "over TCP" "$(dom0 "dig +short +tcp @$address a.inside")" 192.0.2.77
-	expect "too long for UDP" \
-		"$(dom0 "dig +short @$address many.inside" | wc -l)" 100
+		'a A 192.0.2.77' '\$GENERATE 1-100 many A 192.0.2.\$' \
+		'\$GENERATE 1-1000 host\$ A 192.0.2.1' >/tmp/zone
+	named -c /tmp/named.conf -g >/tmp/named.log 2>&1 </dev/null &"
+	wait_for 60 guest "$1" "dig +short +time=20 @127.0.0.1 a.inside |
+		grep -q 192.0.2.77"
+}
+
+# Asked from outside, over both families, over UDP and TCP. Dom0's own name
+# server has port 53 of all IPv6 addresses
+case_named_inside() {
+	local at number=${guest_number[$1]}
+	need_debian_guest "$1"
+	start_named "$1"
+	for at in "@10.90.0.$number" "-p 5353 @fd90::$number"; do
+		wait_for 60 dom0 "dig +short +time=20 $at a.inside |
+			grep -q 192.0.2.77"
+		expect "over TCP" "$(dom0 "dig +short +tcp $at a.inside")" \
+			192.0.2.77
+		expect "too long for UDP" \
+			"$(dom0 "dig +short $at many.inside" | wc -l)" 100
+	done
 	guest "$1" "pkill named"
 }
 
@@ -111,15 +124,44 @@ case_datagram_load() {
 	all_arrive "$1" -R
 }
 
-# 10,000 questions, as fast as the answers come
-case_names_load() {
+# all_answered GUEST SERVER DOMAIN: 10,000 questions, as fast as the answers come
+all_answered() {
 	local said
-	need_debian_guest "$1"
-	guest "$1" "seq -f 'host%.0f.lab A' 1000 >/tmp/questions"
-	said=$(guest "$1" "dnsperf -s 10.90.0.1 -d /tmp/questions -n 10 -c 4 \
-		-q 16 -t 60 2>&1")
+	guest "$1" "seq -f 'host%.0f.$3 A' 1000 >/tmp/questions"
+	said=$(guest "$1" "dnsperf -s $2 -d /tmp/questions -n 10 -c 4 -q 16 \
+		-t 60 2>&1")
 	echo "$said"
 	grep -q 'Queries completed: *10000 (100' <<<"$said"
 	grep -q 'Queries lost: *0 ' <<<"$said"
+	grep -q 'NOERROR 10000 ' <<<"$said"
+}
+
+# The name server is in the other Debian guest: over the direct line of both, then
+# through the proxies
+case_names_between() {
+	local other=d-pv out
+	[ "$1" != d-pv ] || other=d-pvh
+	need_debian_guest "$1"
+	need_debian_guest "$other"
+	start_named "$other"
+	asked "$1" "@10.88.0.${guest_number[$other]}" a.inside A
+	out=$(count "$1" datagrams_direct_out)
+	all_answered "$1" "10.88.0.${guest_number[$other]}" inside
+	(($(count "$1" datagrams_direct_out) >= out + 10000))
+	reload_with "c['guests']['$other']['direct'] = False"
+	wait_for 60 expect_count "$other" pages_foreign 0
+	# a route is asked for again
+	wait_for 60 guest "$1" "dig +short +time=2 \
+		@10.88.0.${guest_number[$other]} a.inside | grep -q 192.0.2.77"
+	out=$(count "$1" datagrams_direct_out)
+	all_answered "$1" "10.88.0.${guest_number[$other]}" inside
+	expect "datagrams past Dom0" "$(count "$1" datagrams_direct_out)" "$out"
+	reload_with "del c['guests']['$other']['direct']"
+	guest "$other" "pkill named"
+}
+
+case_names_load() {
+	need_debian_guest "$1"
+	all_answered "$1" 10.90.0.1 lab
 	dom0 "xl destroy $1"
 }
