@@ -111,13 +111,28 @@ static int choose_local(const struct sb_sock *sb,
 	return 0;
 }
 
-static int parse_remote(struct sb_address *a, const struct sock *sk,
+/* An address of a link, or of a group there, without the link */
+static bool lacks_link(struct sb_datagram_sock *ds, const struct sb_address *a)
+{
+	const struct sock *sk = &ds->sb.sk;
+
+	if (a->family != SB_FAMILY_IPV6 || a->scope || sk->sk_bound_dev_if)
+		return false;
+	if (sb_address_is_multicast(a))
+		return (a->bytes[1] & 0xf) <= 2 && !ds->group_out[1];
+	return a->bytes[0] == 0xfe && (a->bytes[1] & 0xc0) == 0x80;
+}
+
+static int parse_remote(struct sb_datagram_sock *ds, struct sb_address *a,
 			const struct sockaddr *sa, int bytes)
 {
+	const struct sock *sk = &ds->sb.sk;
 	int error = sb_address_parse(a, sk, sa, bytes);
 
 	if (error)
 		return error;
+	if (lacks_link(ds, a))
+		return -EINVAL;
 	sb_address_any_to_loopback(a);
 	if (a->family == SB_FAMILY_IPV4 && sk->sk_family == AF_INET6 &&
 	    (sk->sk_ipv6only || sb_datagram_is_ping(sk)))
@@ -136,7 +151,7 @@ static int connect_locked(struct sb_datagram_sock *ds,
 
 	error = sb_datagram_autobind(ds);
 	if (!error)
-		error = parse_remote(&remote, &sb->sk, sa, bytes);
+		error = parse_remote(ds, &remote, sa, bytes);
 	if (!error)
 		error = choose_local(sb, &remote, &local);
 	if (error)

@@ -28,6 +28,9 @@
 	(BIT(ICMPV6_ADM_PROHIBITED) | BIT(ICMPV6_PORT_UNREACH) | \
 	 BIT(ICMPV6_POLICY_FAIL) | BIT(ICMPV6_REJECT_ROUTE))
 
+/* An ICMP error holds no more of a datagram, over IPv6; nor does ours */
+#define QUOTED_MAX 1232u
+
 static bool is_hard(const struct sb_datagram *h)
 {
 	if (h->kind == SB_DATAGRAM_ERROR_LOCAL)
@@ -67,7 +70,7 @@ static u8 origin_of(const struct sb_datagram *h)
 static void queue_error(struct sock *sk, const struct sb_datagram *h,
 			const u8 *payload)
 {
-	u32 bytes = payload ? h->bytes : 0;
+	u32 bytes = payload ? min(h->bytes, QUOTED_MAX) : 0;
 	struct sk_buff *skb;
 	struct sock_exterr_skb *error;
 

@@ -59,6 +59,8 @@ static int read_info4(struct sb_datagram_target *target, struct cmsghdr *cmsg)
 
 	if (cmsg->cmsg_len != CMSG_LEN(sizeof(*info)))
 		return -EINVAL;
+	if (info->ipi_ifindex && !sb_datagram_interface(info->ipi_ifindex, 0))
+		return -ENODEV;
 	memset(&target->from, 0, sizeof(target->from));
 	target->from.family = SB_FAMILY_IPV4;
 	memcpy(target->from.bytes, &info->ipi_spec_dst, 4);
@@ -71,6 +73,8 @@ static int read_info6(struct sb_datagram_target *target, struct cmsghdr *cmsg)
 
 	if (cmsg->cmsg_len < CMSG_LEN(sizeof(*info)))
 		return -EINVAL;
+	if (info->ipi6_ifindex && !sb_datagram_interface(info->ipi6_ifindex, 0))
+		return -ENODEV;
 	memset(&target->from, 0, sizeof(target->from));
 	if (ipv6_addr_v4mapped(&info->ipi6_addr)) {
 		target->from.family = SB_FAMILY_IPV4;
@@ -113,6 +117,10 @@ static int read_ipv6(struct sb_datagram_target *target, struct cmsghdr *cmsg)
 	bool is_int = cmsg->cmsg_len == CMSG_LEN(sizeof(int));
 	int value = is_int ? *(int *)CMSG_DATA(cmsg) : 0;
 
+	/* of the others IPv4 knows nothing */
+	if (target->to.family == SB_FAMILY_IPV4 &&
+	    cmsg->cmsg_type != IPV6_PKTINFO)
+		return 0;
 	switch (cmsg->cmsg_type) {
 	case IPV6_PKTINFO:
 		return read_info6(target, cmsg);
@@ -272,18 +280,25 @@ static void put_info6(struct msghdr *msg, const struct sb_datagram *h)
 	put_cmsg(msg, SOL_IPV6, IPV6_PKTINFO, sizeof(info), &info);
 }
 
-/* Where it was sent to, port and all */
-static void put_destination(const struct sb_sock *sb, struct msghdr *msg,
-			    const struct sb_datagram *h, int level, int type)
+/* Where it was sent to, port and all; on a socket of both families, too */
+static void put_destination4(const struct sb_sock *sb, struct msghdr *msg,
+			     const struct sb_datagram *h)
 {
-	struct sb_address to = { .family = h->remote.family,
-				 .port = sb->bound.port };
-	struct sockaddr_storage sa;
-	int bytes;
+	struct sockaddr_in to = { .sin_family = AF_INET,
+				  .sin_port = htons(sb->bound.port) };
 
-	memcpy(to.bytes, h->local, sizeof(to.bytes));
-	bytes = sb_address_format(&to, &sb->sk, (struct sockaddr *)&sa);
-	put_cmsg(msg, level, type, bytes, &sa);
+	memcpy(&to.sin_addr, h->local, sizeof(to.sin_addr));
+	put_cmsg(msg, SOL_IP, IP_ORIGDSTADDR, sizeof(to), &to);
+}
+
+static void put_destination6(const struct sb_sock *sb, struct msghdr *msg,
+			     const struct sb_datagram *h)
+{
+	struct sockaddr_in6 to = { .sin6_family = AF_INET6,
+				   .sin6_port = htons(sb->bound.port) };
+
+	memcpy(&to.sin6_addr, h->local, sizeof(to.sin6_addr));
+	put_cmsg(msg, SOL_IPV6, IPV6_ORIGDSTADDR, sizeof(to), &to);
 }
 
 static void put_ip(const struct sb_sock *sb, struct msghdr *msg,
@@ -301,8 +316,8 @@ static void put_ip(const struct sb_sock *sb, struct msghdr *msg,
 	    h->flags & SB_DATAGRAM_TOS)
 		put_cmsg(msg, SOL_IP, IP_TOS, sizeof(h->tos), (void *)&h->tos);
 	if (sb_option_hint(sb, SB_HINT_IP_RECVORIGDSTADDR) &&
-	    h->flags & SB_DATAGRAM_LOCAL && sb->sk.sk_family == AF_INET)
-		put_destination(sb, msg, h, SOL_IP, IP_ORIGDSTADDR);
+	    h->flags & SB_DATAGRAM_LOCAL)
+		put_destination4(sb, msg, h);
 }
 
 static void put_ipv6(const struct sb_sock *sb, struct msghdr *msg,
@@ -318,7 +333,7 @@ static void put_ipv6(const struct sb_sock *sb, struct msghdr *msg,
 		put_cmsg(msg, SOL_IPV6, IPV6_TCLASS, sizeof(tos), &tos);
 	if (sb_option_hint(sb, SB_HINT_IPV6_RECVORIGDSTADDR) &&
 	    h->flags & SB_DATAGRAM_LOCAL)
-		put_destination(sb, msg, h, SOL_IPV6, IPV6_ORIGDSTADDR);
+		put_destination6(sb, msg, h);
 }
 
 /* In Linux's order */

@@ -43,6 +43,14 @@ static int check_ttl(struct sb_sock *sb, int *value)
 	return 0;
 }
 
+/* Who does not want errors any more has none that wait */
+static int check_recverr(struct sb_sock *sb, int *value)
+{
+	if (!*value)
+		skb_queue_purge(&sb->sk.sk_error_queue);
+	return 0;
+}
+
 static int check_multicast_hops(struct sb_sock *sb, int *value)
 {
 	if (*value == -1)
@@ -164,6 +172,8 @@ static const struct sb_option table[] = {
 	      .check = check_tos),
 	FIELD(SOL_IP, IP_TTL, SB_OPTION_TTL, U8, ttl, -1, 255, DEFAULT_HOPS,
 	      .check = check_ttl),
+	HINT(SOL_IP, IP_RECVERR, SB_HINT_IP_RECVERR, S32_MIN, S32_MAX, 0,
+	     .yes_no = true, .check = check_recverr),
 	OTHER(SOL_IP, IP_MTU, .set = sb_option_refuse, .read = read_mtu),
 	HINT(SOL_IP, IP_MULTICAST_TTL, SB_HINT_IP_MULTICAST_TTL, -1, 255, 1,
 	     .check = check_multicast_hops),
@@ -183,6 +193,8 @@ static const struct sb_option table[] = {
 
 	FIELD(SOL_IPV6, IPV6_TCLASS, SB_OPTION_TCLASS, U8, tclass, -1, 255, 0,
 	      .check = check_tclass),
+	HINT(SOL_IPV6, IPV6_RECVERR, SB_HINT_IPV6_RECVERR, S32_MIN, S32_MAX, 0,
+	     .yes_no = true, .check = check_recverr),
 	OTHER(SOL_IPV6, IPV6_MTU, .set = sb_option_refuse, .read = read_mtu),
 	SWITCH(SOL_IPV6, IPV6_MULTICAST_ALL, SB_HINT_IPV6_MULTICAST_ALL, 1),
 	HINT(SOL_IPV6, IPV6_MULTICAST_HOPS, SB_HINT_IPV6_MULTICAST_HOPS, -1,

@@ -14,8 +14,7 @@
 
 #include "datagram.h"
 
-/* What a datagram may be cut into at most, and the size that fits sb0's MTU */
-#define SEGMENTS_MAX 64
+/* What fits sb0's MTU */
 #define HEADERS_V4 28
 #define HEADERS_V6 48
 
@@ -95,6 +94,21 @@ static bool stays_in_guest(const struct sb_datagram_sock *ds,
 	return sb_loopback_wanted(to);
 }
 
+/* Outside, Dom0 knows whether the address is one of its own */
+static int check_wished_source(const struct sb_datagram_target *target)
+{
+	const struct sb_address *from = &target->from;
+	bool loopback = sb_address_is_loopback(from);
+
+	if (!from->family || sb_address_is_any(from))
+		return 0;
+	if (!target->in_guest)
+		return loopback ? -EINVAL : 0;
+	if (loopback || sb_address_is_own(from))
+		return 0;
+	return from->family == SB_FAMILY_IPV4 ? -ENETUNREACH : -EINVAL;
+}
+
 static int check_source(const struct sb_datagram_sock *ds,
 			const struct sb_datagram_target *target)
 {
@@ -106,10 +120,7 @@ static int check_source(const struct sb_datagram_sock *ds,
 		if (sb_address_is_loopback(bound) && !target->in_guest)
 			return -EINVAL;
 	}
-	if (target->from.family && !target->in_guest &&
-	    sb_address_is_loopback(&target->from))
-		return -EINVAL;
-	return 0;
+	return check_wished_source(target);
 }
 
 /* A destination that was refused says so once, when it is tried again */
@@ -237,15 +248,19 @@ static int send_outside(struct sb_datagram_sock *ds,
 	return sb_datagram_send_record(ds, target, from, bytes, flags);
 }
 
+static u32 most_to(const struct sb_datagram_target *target)
+{
+	return target->to.family == SB_FAMILY_IPV4 ? SB_DATAGRAM_MAX_IPV4
+						   : SB_DATAGRAM_MAX;
+}
+
 static int send_one(struct sb_datagram_sock *ds,
 		    struct sb_datagram_target *target, struct iov_iter *from,
 		    u32 bytes, int flags)
 {
-	u32 most = target->to.family == SB_FAMILY_IPV4 ? SB_DATAGRAM_MAX_IPV4
-						       : SB_DATAGRAM_MAX;
 	int error;
 
-	if (bytes > most)
+	if (bytes > most_to(target))
 		return -EMSGSIZE;
 	if (!target->in_guest)
 		return send_outside(ds, target, from, bytes, flags);
@@ -264,7 +279,7 @@ static int check_segments(const struct sb_datagram_target *target, u32 bytes)
 
 	if (!target->in_guest && target->segment + headers > ETH_DATA_LEN)
 		return -EINVAL;
-	return bytes > target->segment * SEGMENTS_MAX ? -EINVAL : 0;
+	return bytes > target->segment * UDP_MAX_SEGMENTS ? -EINVAL : 0;
 }
 
 /* UDP_SEGMENT: one message, many datagrams, one bell */
@@ -313,7 +328,7 @@ static int add_piece(struct sb_datagram_sock *ds, struct msghdr *msg, u32 bytes)
 		if (error)
 			return error;
 	}
-	if (bytes > sizeof(cork->data) - cork->bytes)
+	if (bytes > most_to(&cork->target) - cork->bytes)
 		return -EMSGSIZE;
 	if (!copy_from_iter_full(cork->data + cork->bytes, bytes,
 				 &msg->msg_iter))
@@ -370,6 +385,9 @@ static int send_locked(struct sb_datagram_sock *ds, struct msghdr *msg,
 	if (unlikely(more || ds->cork))
 		return send_piece(ds, msg, bytes, more);
 	result = find_target(ds, msg, &target);
+	/* only asked whether it could be */
+	if (!result && unlikely(msg->msg_flags & MSG_PROBE))
+		return bytes;
 	if (!result)
 		result = send_message(ds, &target, &msg->msg_iter, bytes,
 				      msg->msg_flags);

@@ -94,6 +94,23 @@ static void queue(struct world *w)
 	must_fail(dgram_recv_message(fd, &m, MSG_ERRQUEUE), EAGAIN);
 }
 
+/* Who wants no more errors has none that wait */
+static void queue_off(struct world *w)
+{
+	bool v4 = w->family == AF_INET;
+	union endpoint e = nobody(w);
+	struct dgram_message m;
+	int fd = dgram_socket(w);
+
+	near_set(fd, v4 ? SOL_IP : SOL_IPV6, v4 ? IP_RECVERR : IPV6_RECVERR, 1);
+	dgram_send_to(fd, &e, 100, 3);
+	must(near_poll(fd, POLLIN, NEAR_LONG_MS) & POLLERR);
+	must_be(near_get(fd, SOL_SOCKET, SO_ERROR), ECONNREFUSED);
+	near_set(fd, v4 ? SOL_IP : SOL_IPV6, v4 ? IP_RECVERR : IPV6_RECVERR, 0);
+	must_be(near_poll(fd, POLLIN, 0) & POLLERR, 0);
+	must_fail(dgram_recv_message(fd, &m, MSG_ERRQUEUE), EAGAIN);
+}
+
 /* Return: errno of a recv() that does not wait */
 static int try_recv(int fd)
 {
@@ -256,6 +273,7 @@ const struct check_case datagram_error_cases[] = {
 	{ "datagram-error-is-told", is_told, ONCE },
 	{ "datagram-error-unconnected-is-not", unconnected_is_not, ONCE },
 	{ "datagram-error-queue", queue, ONCE },
+	{ "datagram-error-queue-off", queue_off, ONCE },
 	{ "datagram-error-queue-of-two", queue_of_two, ONCE },
 	{ "datagram-ping", ping, ONCE },
 	{ "datagram-ping-refused", ping_refused, ONCE },

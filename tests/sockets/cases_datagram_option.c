@@ -58,6 +58,7 @@ static const struct near_value ipv6_only[] = {
 	{ SOL_IPV6, IPV6_UNICAST_HOPS, ANY, 9, 9, 256 },
 	{ SOL_IPV6, IPV6_MULTICAST_HOPS, 1, 9, 9, 256 },
 	{ SOL_IPV6, IPV6_MULTICAST_LOOP, 1, 0, 0, 2 },
+	{ SOL_IPV6, IPV6_MULTICAST_ALL, 1, 0, 0, NONE },
 	{ SOL_IPV6, IPV6_TCLASS, 0, 0x13, 0x13, 256 },
 	{ SOL_IPV6, IPV6_RECVPKTINFO, 0, 1, 1, NONE },
 	{ SOL_IPV6, IPV6_RECVHOPLIMIT, 0, 1, 1, NONE },
@@ -91,6 +92,8 @@ static void refused(struct world *w)
 	must_fail(getsockopt(fd, SOL_UDP, 77, &value, &bytes), ENOPROTOOPT);
 	must_fail(getsockopt(fd, SOL_IP, IP_MTU, &value, &bytes), ENOTCONN);
 	must_fail(setsockopt(fd, SOL_UDP, UDP_CORK, &value, 2), EINVAL);
+	must_fail(getsockopt(fd, SOL_IP, IP_ADD_MEMBERSHIP, &value, &bytes),
+		  ENOPROTOOPT);
 }
 
 static void mtu(struct world *w)
@@ -165,6 +168,29 @@ static void choose_source(struct world *w)
 		10);
 	must_be(dgram_recv_message(fd, &m, 0), 10);
 	must(m.name.v4.sin_addr.s_addr == htonl(0x7f000009));
+}
+
+/* Interfaces and sources that there are not */
+static void refuse_source(struct world *w)
+{
+	bool v4 = w->family == AF_INET;
+	struct in_pktinfo info4 = { .ipi_ifindex = 77777 };
+	struct in6_pktinfo info6 = { .ipi6_ifindex = 77777 };
+	const void *info = v4 ? (const void *)&info4 : &info6;
+	size_t bytes = v4 ? sizeof(info4) : sizeof(info6);
+	int level = v4 ? SOL_IP : SOL_IPV6;
+	int type = v4 ? IP_PKTINFO : IPV6_PKTINFO;
+	int from = dgram_socket(w), fd = dgram_bound(w);
+	union endpoint to = near_name(fd), far_away;
+
+	must_fail(dgram_send_control(from, &to, 10, level, type, info, bytes),
+		  ENODEV);
+	endpoint_parse(&far_away, v4 ? "192.0.2.1" : "2001:db8::1");
+	info4 = (struct in_pktinfo){ .ipi_spec_dst = far_away.v4.sin_addr };
+	info6 = (struct in6_pktinfo){ .ipi6_addr = far_away.v6.sin6_addr };
+	must_fail(dgram_send_control(from, &to, 10, level, type, info, bytes),
+		  v4 ? ENETUNREACH : EINVAL);
+	dgram_none(fd);
 }
 
 static void hops_and_tos4(int a, int b)
@@ -253,6 +279,71 @@ static void original_destination(struct world *w)
 	must(endpoint_same(to, &name));
 }
 
+/* What comes over IPv4 to a socket of both families */
+static void told_of_mapped(struct world *w)
+{
+	union endpoint any = near_wildcard(w, 0), to = any;
+	const struct sockaddr_in *sent_to;
+	const struct in6_pktinfo *info;
+	struct dgram_message m;
+	const int *ttl;
+	int fd = dgram_socket(w), from = socket(AF_INET, SOCK_DGRAM, 0);
+	int hops = 7;
+
+	if (w->family != AF_INET6)
+		check_skip("IPv6 only");
+	near_set(fd, SOL_IPV6, IPV6_V6ONLY, 0);
+	must_be(bind(fd, &any.any, endpoint_bytes(&any)), 0);
+	any = near_name(fd);
+	near_set(fd, SOL_IPV6, IPV6_RECVPKTINFO, 1);
+	near_set(fd, SOL_IPV6, IPV6_RECVHOPLIMIT, 1);
+	near_set(fd, SOL_IP, IP_RECVTTL, 1);
+	near_set(fd, SOL_IP, IP_RECVORIGDSTADDR, 1);
+	endpoint_parse(&to, "127.0.0.1");
+	endpoint_set_port(&to, endpoint_port(&any));
+	dgram_send_to(from, &to, 10, 1);
+	must_be(dgram_recv_message(fd, &m, 0), 10);
+	info = dgram_control(&m, SOL_IPV6, IPV6_PKTINFO);
+	must(info && IN6_IS_ADDR_V4MAPPED(&info->ipi6_addr));
+	must(!dgram_control(&m, SOL_IPV6, IPV6_HOPLIMIT));
+	ttl = dgram_control(&m, SOL_IP, IP_TTL);
+	must(ttl && *ttl == 64);
+	sent_to = dgram_control(&m, SOL_IP, IP_ORIGDSTADDR);
+	must(sent_to && sent_to->sin_family == AF_INET);
+	must(sent_to->sin_port == to.v4.sin_port);
+	must(sent_to->sin_addr.s_addr == to.v4.sin_addr.s_addr);
+	/* over IPv4 what IPv6 calls it means nothing */
+	endpoint_parse(&to, "::ffff:127.0.0.1");
+	endpoint_set_port(&to, endpoint_port(&any));
+	must_be(dgram_send_control(fd, &to, 10, SOL_IPV6, IPV6_HOPLIMIT, &hops,
+				   sizeof(hops)),
+		10);
+	must_be(dgram_recv_message(fd, &m, 0), 10);
+	ttl = dgram_control(&m, SOL_IP, IP_TTL);
+	must(ttl && *ttl == 64);
+}
+
+/* MSG_PROBE sends nothing; a link's address needs the link */
+static void probe(struct world *w)
+{
+	struct dgram_pair p = dgram_pair(w);
+	union endpoint link;
+	int fd = dgram_socket(w);
+
+	must_be(send(p.a, "x", 1, 0x10), 1);
+	dgram_send(p.a, 20, 2);
+	dgram_recv(p.b, 20, 2);
+	dgram_none(p.b);
+	if (w->family == AF_INET)
+		return;
+	endpoint_parse(&link, "fe80::1");
+	endpoint_set_port(&link, 9);
+	must_fail(connect(fd, &link.any, endpoint_bytes(&link)), EINVAL);
+	endpoint_parse(&link, "ff02::1");
+	endpoint_set_port(&link, 9);
+	must_fail(connect(fd, &link.any, endpoint_bytes(&link)), EINVAL);
+}
+
 static int64_t off_by_ms(int64_t seconds, int64_t ns)
 {
 	struct timespec now;
@@ -332,6 +423,15 @@ static void segments(struct world *w)
 	}
 	dgram_none(p.b);
 	size = 10;
+	must_be(dgram_send_control(p.a, NULL, 640, SOL_UDP, UDP_SEGMENT, &size,
+				   sizeof(size)),
+		640);
+	for (i = 0; i < 64; i++) {
+		char buffer[100];
+
+		must_be(near_poll(p.b, 1, NEAR_LONG_MS), 1);
+		must_be(recv(p.b, buffer, sizeof(buffer), 0), 10);
+	}
 	must_fail(dgram_send_control(p.a, NULL, 2000, SOL_UDP, UDP_SEGMENT,
 				     &size, sizeof(size)),
 		  EINVAL);
@@ -339,6 +439,7 @@ static void segments(struct world *w)
 
 static void cork(struct world *w)
 {
+	static char large[65527];
 	struct dgram_pair p = dgram_pair(w);
 	char buffer[100];
 
@@ -354,6 +455,12 @@ static void cork(struct world *w)
 	must_be(send(p.a, "f", 1, 0), 1);
 	must_be(near_poll(p.b, 1, NEAR_LONG_MS), 1);
 	must_be(recv(p.b, buffer, sizeof(buffer), 0), 1);
+	/* a piece that does not fit costs all of them */
+	must_be(send(p.a, "abcd", 4, MSG_MORE), 4);
+	must_fail(send(p.a, large, sizeof(large), 0), EMSGSIZE);
+	must_be(send(p.a, "g", 1, 0), 1);
+	must_be(near_poll(p.b, 1, NEAR_LONG_MS), 1);
+	must_be(recv(p.b, buffer, sizeof(buffer), 0), 1);
 }
 
 const struct check_case datagram_option_cases[] = {
@@ -362,6 +469,9 @@ const struct check_case datagram_option_cases[] = {
 	{ "datagram-option-mtu", mtu, ONCE },
 	{ "datagram-option-packet-info", packet_info, ONCE },
 	{ "datagram-option-choose-source", choose_source, ONCE },
+	{ "datagram-option-refuse-source", refuse_source, ONCE },
+	{ "datagram-option-told-of-mapped", told_of_mapped, ONCE },
+	{ "datagram-option-probe", probe, ONCE },
 	{ "datagram-option-hops-and-tos", hops_and_tos, ONCE },
 	{ "datagram-option-original-destination", original_destination, ONCE },
 	{ "datagram-option-timestamps", timestamps, ONCE },
