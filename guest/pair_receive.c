@@ -101,10 +101,16 @@ static bool is_theirs(struct sb_pair *p, const struct sb_address *a)
 				   : sb_admission_has_from(p->admissions, a);
 }
 
-/* Of those that we call, only sockets that did so hear anything */
+/* Errors are for those who have sent something, over this pair */
 static bool has_met(const struct sb_pair *p, const struct sb_sock *sb)
 {
-	return p->side == SB_PEER || test_bit(p->slot, sb_ds_of(sb)->met);
+	return test_bit(p->slot, sb_ds_of(sb)->met);
+}
+
+/* Of those that we call, only sockets that did so hear anything */
+static bool may_hear(const struct sb_pair *p, const struct sb_sock *sb)
+{
+	return p->side == SB_PEER || has_met(p, sb);
 }
 
 /* May the other guest know that nobody is at this port (any more)? */
@@ -175,7 +181,7 @@ static void take_datagram(struct sb_pair *p, const struct sb_datagram *h,
 	if (error)
 		return;
 	receiver = sb_port_find_datagram(&ends.to, &ends.from);
-	if (receiver && has_met(p, receiver))
+	if (receiver && may_hear(p, receiver))
 		queue(receiver, p->slot, h, &ends, payload);
 	else if (receiver || !was_there(p, ends.to.port))
 		give_back(p, h, payload);

@@ -147,10 +147,9 @@ int sb_pair_put(struct sb_pair *p, struct sb_datagram_sock *ds,
 	error = put_locked(p, ds, header, from, waits);
 	if (!error) {
 		/* what comes back is for somebody who has asked for it */
-		if (p->side == SB_OWNER) {
-			set_bit(p->slot, ds->met);
+		set_bit(p->slot, ds->met);
+		if (p->side == SB_OWNER)
 			set_bit(header->info, p->ports);
-		}
 		WRITE_ONCE(ds->last, p->slot + 1);
 		ring = publish(p, header);
 	}

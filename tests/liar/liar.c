@@ -9,7 +9,8 @@
  * guest and that this side writes, as a caller and as a called guest, again and
  * again, and rings for it. What needs no memory to be written is done where
  * the honest module would do it: a bell that is not answered
- * (liar_foreign.c), a page that stays mapped (liar_mapping.c).
+ * (liar_foreign.c), a page that stays mapped (liar_mapping.c), a datagram's
+ * record that is no such thing when it is published (liar_pair_send.c).
  *
  * Its own connections are what suffers; that it does not lie about them to
  * itself, and does not crash, is all it owes its own kernel.
@@ -29,9 +30,11 @@
 #define STORM_PAUSE_US 200ul
 
 static const char *const names[] = {
-	[LIAR_INDEX] = "index",	  [LIAR_WORD] = "word", [LIAR_ENTRY] = "entry",
-	[LIAR_HEADER] = "header", [LIAR_CALL] = "call", [LIAR_BELL] = "bell",
-	[LIAR_SILENT] = "silent", [LIAR_KEEP] = "keep",
+	[LIAR_INDEX] = "index", [LIAR_WORD] = "word",
+	[LIAR_ENTRY] = "entry", [LIAR_HEADER] = "header",
+	[LIAR_CALL] = "call",	[LIAR_RECORD] = "record",
+	[LIAR_BELL] = "bell",	[LIAR_SILENT] = "silent",
+	[LIAR_KEEP] = "keep",
 };
 
 static unsigned long told;
@@ -150,6 +153,38 @@ static void lie_about_call(const struct liar_target *t)
 	sb_store_full(&t->entry->owner, sb_word(generation, SB_OWNER_OFFERED));
 }
 
+void liar_spoil_record(struct sb_datagram *header)
+{
+	static const u32 bytes[] = { 0,
+				     1,
+				     SB_DATAGRAM_MAX,
+				     SB_DATAGRAM_MAX + 1,
+				     -(u32)sizeof(*header),
+				     U32_MAX };
+
+	if (below(2))
+		sb_store(&header->bytes, bytes[below(ARRAY_SIZE(bytes))]);
+	else
+		spoil_in(header, sizeof(*header));
+}
+
+/* One of those that may be read right now */
+static void lie_about_records(const struct liar_target *t)
+{
+	struct sb_pair *p = t->pair;
+	struct sb_datagram *record;
+
+	if (!p)
+		return;
+	spin_lock_bh(&p->lock);
+	if (!p->over) {
+		record = (struct sb_datagram *)p->tx_area;
+		record += below(p->tx.size / sizeof(*record));
+		liar_spoil_record(record);
+	}
+	spin_unlock_bh(&p->lock);
+}
+
 static void lie_about_bells(const struct liar_target *t)
 {
 	unsigned int i;
@@ -169,6 +204,7 @@ void liar_tell(const struct liar_target *t)
 		[LIAR_ENTRY] = lie_about_entry,
 		[LIAR_HEADER] = lie_about_header,
 		[LIAR_CALL] = lie_about_call,
+		[LIAR_RECORD] = lie_about_records,
 		[LIAR_BELL] = lie_about_bells,
 	};
 	unsigned int i;
@@ -216,9 +252,12 @@ static void tell_entry(struct sb_guest_line *line, u32 entry)
 		.number = entry,
 		.entry = &table->entry[entry % SB_ENTRIES_PER_PAGE],
 	};
+	struct sb_circuit *c;
 	struct page *index;
 
 	rcu_read_lock();
+	c = sb_table_slot(line, entry);
+	t.pair = c ? rcu_dereference(c->pair) : NULL;
 	index = index_of(line, entry);
 	t.index = index ? page_address(index) : NULL;
 	liar_tell(&t);

@@ -5,6 +5,8 @@
 #ifndef SB_TESTS_LIAR_H
 #define SB_TESTS_LIAR_H
 
+#include "pair.h"
+
 /* What it lies about; names and bits are in the same order */
 enum liar_lie {
 	LIAR_INDEX, /* indexes of circuits, while they are used */
@@ -12,6 +14,7 @@ enum liar_lie {
 	LIAR_ENTRY, /* grants, order, kind, errors, addresses of entries */
 	LIAR_HEADER, /* of the line, and the grants in its directory */
 	LIAR_CALL, /* calls that nobody made and the operator never admitted */
+	LIAR_RECORD, /* headers of datagrams, where they end, while in the ring */
 	LIAR_BELL, /* all bells, and events without end */
 	LIAR_SILENT, /* answers no bell of a caller */
 	LIAR_KEEP, /* says that it has unmapped what it has not */
@@ -25,6 +28,7 @@ enum liar_lie {
  * @number:    of the entry
  * @entry:     in the table
  * @index:     index page of the circuit
+ * @pair:      the kernels' datagrams on the circuit, or NULL; under RCU
  */
 struct liar_target {
 	enum sb_side side;
@@ -34,9 +38,12 @@ struct liar_target {
 	u32 number;
 	struct sb_entry *entry;
 	struct sb_index_page *index;
+	struct sb_pair *pair;
 };
 
 bool liar_tells(enum liar_lie lie);
+/* Nonsense into a record's header */
+void liar_spoil_record(struct sb_datagram *header);
 /* Tell some lies about a target, now */
 void liar_tell(const struct liar_target *t);
 /* The same about the entries of each line that leads here */

@@ -36,6 +36,7 @@ static void tell_caller(struct sb_foreign_line *line, u32 entry)
 		return;
 	callee = smp_load_acquire(sb_foreign_slot(line, entry));
 	t.index = callee ? callee->circuit.index : NULL;
+	t.pair = callee ? rcu_dereference_bh(callee->circuit.pair) : NULL;
 	liar_tell(&t);
 }
 
