@@ -16,11 +16,13 @@ installed_boots() {
 	"$lab" installed build/dom0/usr/share/switchboard/guest/prepare \
 		"$installed"
 	dom0 "xl destroy $1" >/dev/null 2>&1 || true
-	"$lab" guest create "$1" --type "$(type_of "$1")" --root installed \
-		--disk "$installed/disk" --initrd "$installed/$2" \
-		--memory 320 --crash preserve
-	# told before it counts: "degraded" is a state, too
-	guest "$1" "systemctl is-system-running --wait; systemctl --failed"
+	LAB_GUEST_SECONDS=900 "$lab" guest create "$1" --root installed \
+		--type "$(type_of "$1")" --disk "$installed/disk" \
+		--initrd "$installed/$2" --memory 320 --crash preserve
+	# "degraded" will be told by what is expected of it
+	wait_for 60 guest "$1" "systemctl is-system-running |
+		grep -q 'running\|degraded'"
+	guest "$1" "systemctl --failed"
 }
 
 installed_ends() {

@@ -52,12 +52,10 @@ listening_at() {
 
 # With a rule for each family, and again when the proxy was started anew
 case_listen_both() {
-	local number=${guest_number[$1]} pid
+	local number=${guest_number[$1]}
 	guest "$1" "streamcheck server :: 27800 >/dev/null 2>&1 </dev/null &"
 	wait_for 10 listening_at "$number" 27800
-	pid=$(main_pid switchboard-proxy-tcp@main)
-	dom0 "kill -9 $pid"
-	wait_for 20 restarted switchboard-proxy-tcp@main "$pid"
+	kill_service switchboard-proxy-tcp@main
 	wait_for 20 listening_at "$number" 27800
 	guest "$1" "killall streamcheck"
 	wait_for 5 dom0 "! nc -z 10.90.0.$number 27800 && ! nc -z fd90::$number 27800"
