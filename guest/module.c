@@ -75,6 +75,7 @@ static int __init sb_module_init(void)
 		return error;
 	}
 	sb_grow_init();
+	sb_steal_init();
 	/* the families are ours now, for good: without Dom0 too */
 	error = sb_frontend_init();
 	if (error)

@@ -129,6 +129,7 @@ static void show_counters(struct seq_file *file)
 		{ "events_received", &sb_counters.events_received },
 		{ "dozes", &sb_counters.dozes },
 		{ "dozes_woken", &sb_counters.dozes_woken },
+		{ "steal_clocks_stopped", &sb_counters.steal_clocks_stopped },
 		{ "bells_rung", &sb_counters.bells_rung },
 		{ "bells_answered", &sb_counters.bells_answered },
 		{ "messages_sent", &sb_counters.messages_sent },

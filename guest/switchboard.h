@@ -167,6 +167,7 @@ static inline struct sb_sock *sb_sk(const struct sock *sk)
  * @events_received:   event-channel interrupts
  * @dozes:             waits in the hypervisor, see doze.c
  * @dozes_woken:       of those, ended by the bell that was waited for
+ * @steal_clocks_stopped: run states that Xen need not write, see steal.c
  * @bells_rung:        doorbells rung, in-guest ones too
  * @bells_answered:    doorbells looked at
  * @messages_sent:     requests on the trunk
@@ -200,6 +201,7 @@ struct sb_counters {
 	atomic64_t events_received;
 	atomic64_t dozes;
 	atomic64_t dozes_woken;
+	atomic64_t steal_clocks_stopped;
 	atomic64_t bells_rung;
 	atomic64_t bells_answered;
 	atomic64_t messages_sent;
@@ -259,6 +261,9 @@ int sb_options_set(struct socket *sock, int level, int optname,
 		   sockptr_t optval, unsigned int optlen);
 int sb_options_get(struct socket *sock, int level, int optname,
 		   char __user *optval, int __user *optlen);
+
+/* ---- steal.c ---- */
+void sb_steal_init(void);
 
 /* ---- proc.c ---- */
 int sb_proc_init(void);

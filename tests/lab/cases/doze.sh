@@ -85,6 +85,7 @@ case_doze_two_processors() {
 	dom0 "xl destroy g-peer" >/dev/null 2>&1 || true
 	create_guest g-peer --vcpus 2
 	wait_for 30 guest_ready g-peer
+	expect "steal clocks stopped" "$(count g-peer steal_clocks_stopped)" 0
 	wait_for 120 dozed g-peer "$(count g-peer dozes_woken)" rounds g-peer
 	guest g-peer "for i in 1 2 3; do
 			streamcheck client --connections 2 --out 524288 \

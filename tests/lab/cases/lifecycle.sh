@@ -58,6 +58,8 @@ case_options_carried() {
 
 # As over a migration: streams end, calls return, listeners are there again
 case_save_restore() {
+	local stopped
+	stopped=$(count "$1" steal_clocks_stopped)
 	hold_calls "$1"
 	"$lab" guest save "$1" "/var/tmp/$1"
 	"$lab" guest restore "$1" "/var/tmp/$1"
@@ -67,6 +69,7 @@ case_save_restore() {
 	expect_accepts "$1"
 	release_calls "$1"
 	guest "$1" "wget -q -O /dev/null http://10.90.0.1/"
+	stands_again "$1" "$stopped"
 }
 
 # Nobody is restarted, nothing is lost: TCP in Dom0 waits for the link
