@@ -498,8 +498,10 @@ bool introduction_admitted(struct guest *g, const struct sb_message *m)
 	};
 	struct introduction_place place = { .to = m->local, .kind = m->kind };
 
+	/* of a line that it has just given up: ADMIT was on its way to it */
 	if (!i)
-		return false;
+		return m->line >= OPERATOR_DIRECT_LINES &&
+		       m->line < SB_LINES_MAX;
 	if (i->state != INTRODUCTION_UP)
 		return true;
 	if (!is_allowed(i, &place))
