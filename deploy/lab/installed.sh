@@ -29,7 +29,13 @@ choose_guest_units() {
 	systemctl --root="$1" --quiet enable lab-agent
 	systemctl --root="$1" --quiet mask apt-daily.timer e2scrub_all.timer \
 		apt-daily-upgrade.timer dpkg-db-backup.timer fstrim.timer \
-		e2scrub_reap.service systemd-pstore.service
+		e2scrub_reap.service systemd-pstore.service \
+		getty-static.service getty@tty1.service dev-hugepages.mount \
+		dev-mqueue.mount sys-kernel-debug.mount \
+		sys-kernel-tracing.mount systemd-random-seed.service \
+		systemd-update-utmp.service \
+		systemd-update-utmp-runlevel.service \
+		systemd-tmpfiles-clean.timer
 }
 
 build_installed_base() {
@@ -37,7 +43,7 @@ build_installed_base() {
 	debootstrap_into "$1" "$lab_source/installed/packages"
 	cp -r "$lab_source/installed/files/." "$root"
 	install -D -m 755 "$tools/lab-agent" "$root/usr/local/sbin/lab-agent"
-	echo '/dev/xvda / ext4 defaults 0 1' >"$root/etc/fstab"
+	echo '/dev/xvda / ext4 defaults 0 0' >"$root/etc/fstab"
 	echo debian >"$root/etc/hostname"
 	printf '127.0.0.1 localhost debian\n::1 localhost\n' >"$root/etc/hosts"
 	sed -i 's/^root:[^:]*:/root::/' "$root/etc/shadow"
