@@ -114,12 +114,13 @@ void sb_grow_crowded(struct sb_sock *sb)
 	struct sb_circuit *c;
 	unsigned int order;
 
+	if (!sb_exchange_possible(sb))
+		return;
+	/* before anybody grows: or the first would get what is for all */
+	become_busy(sb);
 	if (++sb->crowded < SB_GROW_AFTER)
 		return;
 	sb->crowded = 0;
-	if (!sb_exchange_possible(sb))
-		return;
-	become_busy(sb);
 	order = next_order(sb);
 	if (order == sb->circuit->order)
 		return;
