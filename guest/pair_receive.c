@@ -125,9 +125,10 @@ static int check(struct sb_pair *p, const struct ends *ends)
 	if (p->side == SB_PEER)
 		return sb_admission_check(p->admissions, SB_ENTRY_DATAGRAM,
 					  &ends->from, &ends->to);
-	return is_known(p, &ends->from) && sb_address_is_own(&ends->to)
-		       ? 0
-		       : EACCES;
+	if (!sb_address_is_own(&ends->to))
+		return EACCES;
+	/* it may well be theirs: on their own line they can say who they are */
+	return is_known(p, &ends->from) ? 0 : EREMCHG;
 }
 
 /* ---- a datagram ---- */

@@ -141,9 +141,15 @@ case_direct_datagrams_destroyed() {
 	echo_end g-pv
 }
 
-# A guest that stands still: datagrams for it are lost, nobody waits for it
+# A guest that stands still: datagrams for it are lost, nobody waits for it. It
+# has called before, over the other family: what it is sent finds its own way
 case_direct_datagrams_paused() {
 	make_peer
+	echo_at g-pvh 4 27604
+	datagrams g-peer g-pvh 10.88.0.11 27604
+	echo_end g-pvh
+	echo_at g-peer 6 27604
+	datagrams g-pvh g-peer fd88::13 27604
 	echo_at g-peer 4 27603
 	echo_at g-pv 4 27600
 	datagrams g-pvh g-peer 10.88.0.13 27603
