@@ -50,9 +50,10 @@ datagrams() {
 case_direct_datagrams() {
 	local pair caller callee number
 	make_peer
-	for pair in g-pvh/g-pv g-pv/g-pvh g-pvh/g-peer; do
+	for pair in g-pvh/g-pv g-pv/g-pvh g-pvh/g-peer g-pv/g-peer; do
 		caller=${pair%/*}
 		callee=${pair#*/}
+		[ "$pair" != g-pv/g-peer ] || make_peer pv
 		number=${guest_number[$callee]}
 		echo_at "$callee" 4 27600
 		echo_at "$callee" 6 27601
