@@ -98,7 +98,8 @@ static bool check_rest(const uint8_t *bytes, size_t size, uint64_t word)
 {
 	for (size_t i = 0; i < size; i += sizeof(word))
 		if (memcmp(bytes + i, &word,
-			   size - i < sizeof(word) ? size - i : sizeof(word)))
+			   size - i < sizeof(word) ? size - i : sizeof(word)) !=
+		    0)
 			return false;
 	return true;
 }
