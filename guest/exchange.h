@@ -44,6 +44,8 @@ static inline bool sb_exchange_pending(const struct sb_sock *sb)
 /* ---- grow.c: when, and how large ---- */
 /* A program found a ring full; ownership held */
 void sb_grow_crowded(struct sb_sock *sb);
+/* The same, of one that does not wait for it alone */
+void sb_grow_polled(struct sb_sock *sb);
 /*
  * A program is about to work in place: as large a circuit as can be had within
  * moments; lets go of the lock meanwhile. 0, or as sb_exchange_settle()

@@ -51,14 +51,23 @@ void sb_grow_release(unsigned int order)
 		atomic64_sub(SB_CIRCUIT_PAGES(order), &sb_counters.pages_grown);
 }
 
-/* What each of the busy ones can have */
-static unsigned int fair_order(void)
+/*
+ * Can each of the busy ones have that much? What lies ready elsewhere cannot be
+ * had, and where there is not enough for all, who came first would keep it.
+ */
+static bool is_fair(struct sb_guest_line *line, unsigned int order)
 {
-	unsigned long share = budget() / max(atomic_read(&busy), 1);
+	long share = budget() - sb_pool_elsewhere(line, order);
+
+	return SB_CIRCUIT_PAGES(order) <= share / max(atomic_read(&busy), 1);
+}
+
+static unsigned int fair_order(struct sb_guest_line *line)
+{
 	unsigned int i;
 
 	for (i = SB_SIZES; i > 0; i--)
-		if (SB_CIRCUIT_PAGES(sizes[i - 1]) <= share)
+		if (is_fair(line, sizes[i - 1]))
 			return sizes[i - 1];
 	return SB_CIRCUIT_ORDER;
 }
@@ -82,7 +91,7 @@ static u32 bytes_wanted(const struct sock *sk)
 static unsigned int next_order(const struct sb_sock *sb)
 {
 	unsigned int i, order = SB_CIRCUIT_ORDER, now = sb->circuit->order;
-	unsigned int fair = fair_order();
+	unsigned int fair = fair_order(sb->circuit->line);
 	u32 bytes = bytes_wanted(&sb->sk);
 
 	for (i = 0; i < SB_SIZES; i++) {
@@ -109,7 +118,7 @@ static void offer(struct sb_sock *sb, struct sb_circuit *c)
 	sb_exchange_offer(sb, c);
 }
 
-void sb_grow_crowded(struct sb_sock *sb)
+static void crowded(struct sb_sock *sb, unsigned int least)
 {
 	struct sb_circuit *c;
 	unsigned int order;
@@ -122,6 +131,9 @@ void sb_grow_crowded(struct sb_sock *sb)
 		return;
 	sb->crowded = 0;
 	order = next_order(sb);
+	/* one that it has already is no reason to move */
+	if (order < least && order != sb->circuit->order)
+		order = SB_CIRCUIT_ORDER;
 	if (order == sb->circuit->order)
 		return;
 	if (order == SB_CIRCUIT_ORDER)
@@ -130,6 +142,20 @@ void sb_grow_crowded(struct sb_sock *sb)
 		c = sb_pool_take_grown(sb->circuit->line, order);
 	if (!IS_ERR_OR_NULL(c))
 		offer(sb, c);
+}
+
+void sb_grow_crowded(struct sb_sock *sb)
+{
+	crowded(sb, SB_CIRCUIT_ORDER);
+}
+
+/*
+ * One wake-up serves all that are polled: where they are so many that none can
+ * have a large ring, larger ones cost more than they save
+ */
+void sb_grow_polled(struct sb_sock *sb)
+{
+	crowded(sb, SB_LARGE_ORDER);
 }
 
 void sb_grow_leave(struct sb_sock *sb)
@@ -155,7 +181,8 @@ static bool can_spare(const struct sb_sock *sb, unsigned int order)
 
 static unsigned int order_for_program(const struct sb_sock *sb)
 {
-	unsigned int i, order = sb->circuit->order, fair = fair_order();
+	unsigned int fair = fair_order(sb->circuit->line);
+	unsigned int i, order = sb->circuit->order;
 	u32 bytes = bytes_wanted(&sb->sk);
 
 	for (i = 0; i < SB_SIZES; i++)

@@ -36,7 +36,7 @@ static bool writable(struct sb_sock *sb)
 	if (sb_transfer_arm_write(sb, wanted))
 		return true;
 	/* one whose writes fill the ring to the byte finds it full only here */
-	sb_grow_crowded(sb);
+	sb_grow_polled(sb);
 	return false;
 }
 

@@ -18,6 +18,9 @@ static const u8 sizes[] = SB_SIZE_ORDERS;
 
 SB_ASSERT(ARRAY_SIZE(sizes) == SB_SIZES);
 
+/* Pages of larger circuits in the pools of all lines */
+static atomic64_t pages_ready = ATOMIC64_INIT(0);
+
 /* Which of a line's pools has circuits of @order */
 static struct sb_pool *pool_of(struct sb_guest_line *line, unsigned int order)
 {
@@ -52,6 +55,8 @@ void sb_pool_make_ready(struct sb_circuit *c)
 	c->state = SB_CIRCUIT_READY;
 	list_add(&c->node, &pool->ready);
 	pool->count++;
+	if (c->order != SB_CIRCUIT_ORDER)
+		atomic64_add(SB_CIRCUIT_PAGES(c->order), &pages_ready);
 	sb_count(&sb_counters.circuits_ready);
 }
 
@@ -120,6 +125,8 @@ void sb_pool_forget_ready(struct sb_circuit *c)
 {
 	list_del_init(&c->node);
 	pool_of(c->line, c->order)->count--;
+	if (c->order != SB_CIRCUIT_ORDER)
+		atomic64_sub(SB_CIRCUIT_PAGES(c->order), &pages_ready);
 	atomic64_dec(&sb_counters.circuits_ready);
 }
 
@@ -178,6 +185,13 @@ struct sb_circuit *sb_pool_take_grown(struct sb_guest_line *line,
 bool sb_pool_is_ready(struct sb_guest_line *line, unsigned int order)
 {
 	return READ_ONCE(pool_of(line, order)->count);
+}
+
+long sb_pool_elsewhere(struct sb_guest_line *line, unsigned int order)
+{
+	long here = READ_ONCE(pool_of(line, order)->count);
+
+	return atomic64_read(&pages_ready) - here * SB_CIRCUIT_PAGES(order);
 }
 
 struct sb_circuit *sb_pool_take_large(struct sb_guest_line *line,

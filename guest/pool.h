@@ -18,6 +18,8 @@ struct sb_circuit *sb_pool_take_grown(struct sb_guest_line *line,
 				      unsigned int order);
 /* Is there one that need not be made? Until somebody else takes it */
 bool sb_pool_is_ready(struct sb_guest_line *line, unsigned int order);
+/* Pages of larger circuits that are ready, but not such a one of that line */
+long sb_pool_elsewhere(struct sb_guest_line *line, unsigned int order);
 /* One of SB_SIZE_ORDERS, made if need be; or ERR_PTR. Process context */
 struct sb_circuit *sb_pool_take_large(struct sb_guest_line *line,
 				      unsigned int order);
