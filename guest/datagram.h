@@ -291,8 +291,13 @@ int sb_datagram_change_source(struct sb_datagram_sock *ds,
 			      const struct sb_address *group,
 			      const struct sb_address *source, u32 interface,
 			      enum sb_source_change change);
-/* A new circuit is told of all groups; it has room */
-void sb_datagram_rejoin(struct sb_datagram_sock *ds);
+/*
+ * The peer is told of all groups. False: there is no room for all of them now,
+ * which a new circuit always has
+ */
+bool sb_datagram_rejoin(struct sb_datagram_sock *ds);
+/* Another peer came to the circuit of @sb, under RCU: it knows of no groups */
+void sb_datagram_peer_is_new(struct sb_sock *sb);
 bool sb_datagram_joined_outside(const struct sb_datagram_sock *ds);
 /* Is @sb a member of the group on lo, and hears this one? */
 bool sb_datagram_hears(struct sb_sock *sb, const struct sb_address *group,

@@ -401,6 +401,17 @@ static void attach_again(struct sb_datagram_sock *ds)
 	sb_line_put(line);
 }
 
+/* What the peer before told Dom0 has to be told again; @ds has a circuit */
+static void tell_groups_again(struct sb_datagram_sock *ds)
+{
+	if (!test_and_clear_bit(SB_SOCK_REJOIN, &ds->sb.flags) ||
+	    sb_datagram_rejoin(ds))
+		return;
+	/* the ring is full of what the new one has yet to read */
+	set_bit(SB_SOCK_REJOIN, &ds->sb.flags);
+	sb_datagram_schedule(ds, HZ / 10);
+}
+
 void sb_datagram_work(struct work_struct *work)
 {
 	struct sb_datagram_sock *ds = container_of(
@@ -414,7 +425,9 @@ void sb_datagram_work(struct work_struct *work)
 	if (!sb->circuit &&
 	    (sb_datagram_wants_port(ds) || sb_datagram_joined_outside(ds)))
 		attach_again(ds);
-	else if (sb->circuit && wants_more(ds))
+	if (sb->circuit)
+		tell_groups_again(ds);
+	if (sb->circuit && wants_more(ds))
 		sb_datagram_grow(ds);
 	sb_datagram_flush(ds);
 out:

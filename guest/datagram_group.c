@@ -138,13 +138,43 @@ static void rejoin(struct sb_datagram_sock *ds,
 			   g->only ? SB_DATAGRAM_JOIN : SB_DATAGRAM_BLOCK);
 }
 
-void sb_datagram_rejoin(struct sb_datagram_sock *ds)
+/* Records that say of all groups what is to be heard */
+static u32 count_records(const struct sb_datagram_sock *ds)
 {
 	const struct sb_datagram_group *g;
+	u32 records = 0;
 
 	list_for_each_entry(g, &ds->groups, node)
 		if (!g->in_guest)
+			records += g->source_count + !g->only;
+	return records;
+}
+
+bool sb_datagram_rejoin(struct sb_datagram_sock *ds)
+{
+	s64 room = (s64)count_records(ds) * sb_datagram_room(0);
+	const struct sb_datagram_group *g;
+
+	if (sb_writer_space(&ds->sb.tx) < room)
+		return false;
+	list_for_each_entry(g, &ds->groups, node)
+		if (!g->in_guest)
 			rejoin(ds, g);
+	return true;
+}
+
+void sb_datagram_peer_is_new(struct sb_sock *sb)
+{
+	struct sb_datagram_sock *ds;
+
+	if (!sb_is_datagram(sb) || !refcount_inc_not_zero(&sb->sk.sk_refcnt))
+		return;
+	ds = sb_ds_of(sb);
+	if (sb_datagram_joined_outside(ds)) {
+		set_bit(SB_SOCK_REJOIN, &sb->flags);
+		sb_datagram_schedule(ds, 0);
+	}
+	sock_put(&sb->sk);
 }
 
 static void free_group(struct sb_datagram_group *g)

@@ -141,6 +141,7 @@ enum {
 	SB_SOCK_LISTENS, /* takes connections from the port table */
 	SB_SOCK_AUTOPORT, /* the port was chosen by us */
 	SB_SOCK_CLOSED, /* by the program: only memory that waits to be freed */
+	SB_SOCK_REJOIN, /* another proxy came, that knows of no groups */
 	SB_SOCK_ASKS, /* waits for an answer about its socket */
 	SB_SOCK_PORT_TOLD, /* a datagram socket's port is known, and stays */
 	SB_SOCK_ATTACHED, /* a program moves the indexes, see mmap.c */

@@ -6,7 +6,7 @@
  * trims the pool, resets what does not close, ends requests that nobody
  * answers. When the line is lost, each of its circuits is told.
  */
-#include "switchboard.h"
+#include "datagram.h"
 
 /* Each circuit of the line, under RCU */
 static void visit_circuits(struct sb_guest_line *line,
@@ -24,14 +24,20 @@ static void visit_circuits(struct sb_guest_line *line,
 	}
 }
 
-/* Bells that the former peer had taken and not answered are rung again */
+/*
+ * Bells that the former peer had taken and not answered are rung again, and it
+ * alone knew which groups were joined
+ */
 static void ring_again(struct sb_circuit *c)
 {
+	struct sb_sock *sb = rcu_dereference(c->end[SB_OWNER]);
 	u8 state = READ_ONCE(c->state);
 
 	if (state == SB_CIRCUIT_CLOSING || state == SB_CIRCUIT_REVOKED ||
 	    state == SB_CIRCUIT_POSTED || state == SB_CIRCUIT_BUSY)
 		sb_circuit_ring(c, SB_OWNER);
+	if (sb)
+		sb_datagram_peer_is_new(sb);
 }
 
 /*
