@@ -74,17 +74,30 @@ static void check_told(const struct world *w, struct dgram_message *m,
 	must_be(m->header.msg_flags & MSG_ERRQUEUE, MSG_ERRQUEUE);
 }
 
-static void queue(struct world *w)
+static void tell_errors(struct world *w, int fd, bool on)
 {
 	bool v4 = w->family == AF_INET;
+
+	near_set(fd, v4 ? SOL_IP : SOL_IPV6, v4 ? IP_RECVERR : IPV6_RECVERR,
+		 on);
+}
+
+/* A datagram of pattern 3, to where nobody is: its error then waits */
+static void have_error(int fd, const union endpoint *to)
+{
+	dgram_send_to(fd, to, 100, 3);
+	must(near_poll(fd, POLLIN, NEAR_LONG_MS) & POLLERR);
+}
+
+static void queue(struct world *w)
+{
 	union endpoint e = nobody(w);
 	struct dgram_message m;
 	int fd = dgram_socket(w);
 
-	near_set(fd, v4 ? SOL_IP : SOL_IPV6, v4 ? IP_RECVERR : IPV6_RECVERR, 1);
+	tell_errors(w, fd, true);
 	must_fail(dgram_recv_message(fd, &m, MSG_ERRQUEUE), EAGAIN);
-	dgram_send_to(fd, &e, 100, 3);
-	must(near_poll(fd, POLLIN, NEAR_LONG_MS) & POLLERR);
+	have_error(fd, &e);
 	must_be(dgram_recv_message(fd, &m, MSG_ERRQUEUE), 100);
 	must_be(pattern_check(m.data, 100, 3, 0), 100);
 	check_told(w, &m, &e);
@@ -97,16 +110,14 @@ static void queue(struct world *w)
 /* Who wants no more errors has none that wait */
 static void queue_off(struct world *w)
 {
-	bool v4 = w->family == AF_INET;
 	union endpoint e = nobody(w);
 	struct dgram_message m;
 	int fd = dgram_socket(w);
 
-	near_set(fd, v4 ? SOL_IP : SOL_IPV6, v4 ? IP_RECVERR : IPV6_RECVERR, 1);
-	dgram_send_to(fd, &e, 100, 3);
-	must(near_poll(fd, POLLIN, NEAR_LONG_MS) & POLLERR);
+	tell_errors(w, fd, true);
+	have_error(fd, &e);
 	must_be(near_get(fd, SOL_SOCKET, SO_ERROR), ECONNREFUSED);
-	near_set(fd, v4 ? SOL_IP : SOL_IPV6, v4 ? IP_RECVERR : IPV6_RECVERR, 0);
+	tell_errors(w, fd, false);
 	must_be(near_poll(fd, POLLIN, 0) & POLLERR, 0);
 	must_fail(dgram_recv_message(fd, &m, MSG_ERRQUEUE), EAGAIN);
 }
@@ -121,13 +132,12 @@ static int try_recv(int fd)
 
 static void queue_of_two(struct world *w)
 {
-	bool v4 = w->family == AF_INET;
 	union endpoint e = nobody(w);
 	struct dgram_message m;
 	int fd = dgram_socket(w);
 	int error;
 
-	near_set(fd, v4 ? SOL_IP : SOL_IPV6, v4 ? IP_RECVERR : IPV6_RECVERR, 1);
+	tell_errors(w, fd, true);
 	dgram_connect(fd, &e);
 	must_be(send(fd, "x", 1, 0), 1);
 	must(near_poll(fd, POLLIN, NEAR_LONG_MS) & POLLERR);
