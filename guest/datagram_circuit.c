@@ -274,11 +274,10 @@ static void write_call(struct sb_datagram_sock *ds, struct sb_circuit *c)
 {
 	struct sb_call call = { .generation = c->generation };
 
-	/* without a port of the program's choice it is only of which family */
-	if (sb_datagram_wants_port(ds))
-		call.local = ds->sb.bound;
-	else
-		call.local.family = ds->sb.bound.family;
+	call.local = ds->sb.bound;
+	/* one that the program did not choose is nobody's to publish */
+	if (!sb_datagram_wants_port(ds))
+		call.local.port = 0;
 	c->index->call = call;
 }
 

@@ -170,6 +170,7 @@ static int find_target(struct sb_datagram_sock *ds, struct msghdr *msg,
 /* ---- into the ring ---- */
 
 static void fill_header(struct sb_datagram *h,
+			const struct sb_datagram_sock *ds,
 			const struct sb_datagram_target *target, u32 bytes)
 {
 	memset(h, 0, sizeof(*h));
@@ -179,6 +180,8 @@ static void fill_header(struct sb_datagram *h,
 	h->remote = target->to;
 	h->hops = target->hops;
 	h->tos = target->tos;
+	/* if it goes to another guest, that is told who we are */
+	h->info = ds->sb.bound.port;
 	/* the guest's own addresses mean nothing outside */
 	if (target->from.family && !sb_address_is_any(&target->from) &&
 	    !sb_address_is_own(&target->from)) {
@@ -226,7 +229,7 @@ int sb_datagram_send_record(struct sb_datagram_sock *ds,
 	at = sb->tx_area + sb_writer_offset(&sb->tx);
 	result = copy_in(ds, at + sizeof(header), from, bytes);
 	if (result >= 0) {
-		fill_header(&header, target, bytes);
+		fill_header(&header, ds, target, bytes);
 		memcpy(at, &header, sizeof(header));
 		sb_datagram_written(ds, room, flags & MSG_BATCH);
 	} else {

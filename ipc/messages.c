@@ -64,6 +64,12 @@ static const char *const line_kinds[] = { NULL, "tcp", "udp" };
 static const char *const question_kinds[] = { NULL, "stream", "datagram",
 					      "bind" };
 
+static const struct ipc_rows attach_addresses = {
+	.count_at = offsetof(struct ipc_attach, addresses),
+	.row_bytes = IPC_ADDRESS_TEXT_BYTES,
+	.max = IPC_GUEST_ADDRESSES_MAX,
+};
+
 static const struct ipc_field attach_fields[] = {
 	GUEST(struct ipc_attach),
 	STRING("identity", struct ipc_attach, identity, IPC_IDENTITY, 1),
@@ -80,6 +86,8 @@ static const struct ipc_field attach_fields[] = {
 		IPC_CALLS_MAX),
 	INTEGER("calls_burst", struct ipc_attach, calls_burst, IPC_U32, 1,
 		IPC_CALLS_MAX),
+	LIST("addresses", struct ipc_attach, address, IPC_TEXTS,
+	     &attach_addresses),
 };
 
 static const struct ipc_field line_fields[] = {
@@ -320,7 +328,7 @@ static const struct ipc_field answer_fields[] = {
 	}
 
 const struct ipc_definition ipc_table[IPC_TYPES] = {
-	[IPC_ORDER_ATTACH] = ORDER("attach", 512, attach_fields),
+	[IPC_ORDER_ATTACH] = ORDER("attach", 1024, attach_fields),
 	[IPC_ORDER_DETACH] = ORDER("detach", 128, line_fields),
 	[IPC_ORDER_LISTEN] = ORDER("listen", 512, listen_fields),
 	[IPC_ORDER_LIST] = BARE("order", "list", IPC_OPERATOR, IPC_PROXY),

@@ -97,9 +97,11 @@ enum ipc_type {
  * @listeners_max: listeners at once
  * @calls_per_s:   calls taken a second, in the long run
  * @calls_burst:   and at once
+ * @addresses:     how many of @address are valid
+ * @address:       the guest's own, by which other guests know it
  *
- * Repeated with the same identity, gref and port it changes only the limits,
- * withdraws all verdicts, and is answered `attached`; questions without an
+ * Repeated with the same identity, gref and port it changes only the limits
+ * and addresses, withdraws all verdicts, and is answered `attached`; questions without an
  * answer are then asked again. With others it replaces the old line.
  */
 struct ipc_attach {
@@ -114,6 +116,8 @@ struct ipc_attach {
 	uint32_t listeners_max;
 	uint32_t calls_per_s;
 	uint32_t calls_burst;
+	uint32_t addresses;
+	char address[IPC_GUEST_ADDRESSES_MAX][IPC_ADDRESS_TEXT_BYTES];
 };
 
 /*

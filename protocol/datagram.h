@@ -88,7 +88,8 @@ enum sb_datagram_kind {
  * @drops:     peer to owner: datagrams of this socket lost so far for want of
  *             room, modulo 2^32
  * @info:      of an error record: the MTU, where the error tells it; on a
- *             direct line: the port that goes with @local
+ *             direct line: the port that goes with @local; owner to proxy: the
+ *             port that its socket has, for other guests to see, or 0
  */
 struct sb_datagram {
 	uint32_t bytes;

@@ -138,6 +138,10 @@ int proxy_attach(struct line *l)
 	a->listeners_max = limits->listeners;
 	a->calls_per_s = limits->requests_per_s;
 	a->calls_burst = limits->request_burst;
+	a->addresses = g->config->addresses;
+	for (uint32_t i = 0; i < a->addresses; i++)
+		address_text(&g->config->address[i].address, a->address[i],
+			     sizeof(a->address[i]));
 	return proxy_send(l->proxy, m);
 }
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # switchboard-proxy-udp
 PROXY_UDP_SOURCES := $(addprefix services/proxy-udp/,datagrams.c outlet.c \
-	options.c destination.c known.c send.c runs.c rest.c spare.c group.c receive.c \
+	options.c destination.c known.c send.c runs.c rest.c spare.c group.c neighbour.c receive.c \
 	pending.c error.c exchange.c) $(PROXY_COMMON_SOURCES) $(COMMON_SOURCES) \
 	$(VERDICTS_SOURCES) $(HYPERVISOR_SOURCES)
 

@@ -23,6 +23,7 @@ static uint64_t now_of(const struct udp_line *ul)
 
 int destination_begin(struct udp_line *ul)
 {
+	neighbour_addresses(ul);
 	return known_init(&ul->peers, ul->line.verdicts.seed);
 }
 
@@ -36,6 +37,7 @@ void destination_withdraw(struct udp_line *ul)
 {
 	struct known former = ul->former;
 
+	neighbour_addresses(ul);
 	if (!former.slot && known_init(&former, ul->line.verdicts.seed) < 0)
 		return;
 	/* withdrawn twice in a moment: what came between is lost with it */
@@ -105,7 +107,12 @@ int destination_find(struct datagrams *d, const struct sb_datagram *header,
 	struct verdict_key key = { .kind = IPC_KIND_DATAGRAM,
 				   .remote = plain(&header->remote) };
 	struct verdict_answer answer;
+	int error;
 
+	error = o->neighbours ? neighbour_answers(o, &key.remote, real)
+			      : -ENOENT;
+	if (error != -ENOENT)
+		return error;
 	*real = outlet_unshow(&key.remote);
 	if (o->published && known_has(&o->callers, real))
 		return 0;
@@ -117,9 +124,10 @@ int destination_find(struct datagrams *d, const struct sb_datagram *header,
 		return -EREMCHG;
 	*real = plain(&answer.to);
 	remember_peer(d, real);
-	if (memcmp(real, &key.remote, sizeof(*real)) != 0)
-		return remember_route(o, &key.remote, real);
-	return 0;
+	if (memcmp(real, &key.remote, sizeof(*real)) == 0)
+		return 0;
+	neighbour_sends(d, header->info);
+	return remember_route(o, &key.remote, real);
 }
 
 int destination_place(struct datagrams *d, struct sb_address *place)

@@ -11,7 +11,9 @@
 #include <errno.h>
 #include <time.h>
 #include <linux/errqueue.h>
+#include <netinet/icmp6.h>
 #include <netinet/in.h>
+#include <netinet/ip_icmp.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -113,7 +115,8 @@ static void tell(struct datagrams *d, const struct told *t,
 	if (address_from_sockaddr(&real, (const struct sockaddr *)&t->name) ==
 	    0) {
 		real = address_unmap(&real);
-		h.remote = outlet_show(d->outlet, &real);
+		if (!neighbour_called(d->outlet, &real, &h.remote))
+			h.remote = outlet_show(d->outlet, &real);
 	}
 	if (h.kind != SB_DATAGRAM_ERROR_LOCAL) {
 		udp_count(d, UDP_ERRORS, 1);
@@ -174,5 +177,25 @@ void error_tell(struct datagrams *d, const struct sb_datagram *header,
 				 .drops = d->outlet->drops,
 				 .remote = header->remote };
 
+	put(d, &h, NULL);
+}
+
+/* As the kernel would have it from a port that nobody is at */
+void error_nobody(struct datagrams *d, const struct sb_datagram *header)
+{
+	bool ipv4 = header->remote.family == SB_FAMILY_IPV4;
+	struct sb_datagram h = {
+		.kind = ipv4 ? SB_DATAGRAM_ERROR_ICMP : SB_DATAGRAM_ERROR_ICMP6,
+		.error = ECONNREFUSED,
+		.flags = SB_DATAGRAM_LOCAL,
+		.icmp_type = ipv4 ? ICMP_DEST_UNREACH : ICMP6_DST_UNREACH,
+		.icmp_code =
+			ipv4 ? ICMP_PORT_UNREACH : ICMP6_DST_UNREACH_NOPORT,
+		.drops = d->outlet->drops,
+		.remote = header->remote
+	};
+
+	memcpy(h.local, header->remote.bytes, sizeof(h.local));
+	udp_count(d, UDP_ERRORS, 1);
 	put(d, &h, NULL);
 }

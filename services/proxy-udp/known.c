@@ -43,28 +43,29 @@ static uint32_t touch(struct known *k)
 	return k->clock;
 }
 
-bool known_has(struct known *k, const struct sb_address *a)
+int known_find(struct known *k, const struct sb_address *a)
 {
 	struct known_slot *set;
 
 	if (!k->slot)
-		return false;
+		return -1;
 	set = set_of(k, a);
 	for (unsigned int i = 0; i < KNOWN_WAYS; i++) {
 		if (memcmp(&set[i].address, a, sizeof(*a)) == 0) {
 			set[i].touched = touch(k);
-			return true;
+			return (int)(&set[i] - k->slot);
 		}
 	}
-	return false;
+	return -1;
 }
 
-void known_add(struct known *k, const struct sb_address *a)
+int known_add(struct known *k, const struct sb_address *a)
 {
 	struct known_slot *set, *oldest;
+	int at = known_find(k, a);
 
-	if (!k->slot || known_has(k, a))
-		return;
+	if (!k->slot || at >= 0)
+		return at;
 	set = set_of(k, a);
 	oldest = set;
 	for (unsigned int i = 1; i < KNOWN_WAYS; i++)
@@ -72,4 +73,5 @@ void known_add(struct known *k, const struct sb_address *a)
 			oldest = &set[i];
 	oldest->address = *a;
 	oldest->touched = touch(k);
+	return (int)(oldest - k->slot);
 }

@@ -41,8 +41,13 @@ struct known {
 /* Return: 0 or -ENOMEM */
 int known_init(struct known *k, uint64_t seed);
 void known_fini(struct known *k);
-/* Is it known? Then it was touched */
-bool known_has(struct known *k, const struct sb_address *a);
-void known_add(struct known *k, const struct sb_address *a);
+/* Is it known? Then it was touched. Return: the number of its slot, or -1 */
+int known_find(struct known *k, const struct sb_address *a);
+static inline bool known_has(struct known *k, const struct sb_address *a)
+{
+	return known_find(k, a) >= 0;
+}
+/* Return: the number of its slot; -1 when there are none */
+int known_add(struct known *k, const struct sb_address *a);
 
 #endif

@@ -305,6 +305,7 @@ int outlet_open(struct datagrams *d, const struct sb_address *place)
 /* It does not count in its line any more */
 static void leave_line(struct outlet *o)
 {
+	neighbour_forget(o);
 	rest_end(o);
 	pending_free(o);
 	udp_line_of(o->at)->buffers -= o->buffer;
@@ -360,6 +361,7 @@ void outlet_close(struct outlet *o)
 		return;
 	close_socket(&ul->line.proxy->service.loop, o);
 	known_fini(&o->callers);
+	neighbour_fini(o);
 	free(o->route);
 	free(o);
 }

@@ -190,6 +190,7 @@ static bool make_header(struct datagrams *d, struct mmsghdr *m,
 {
 	struct msghdr *hdr = &m->msg_hdr;
 	struct sb_address real;
+	bool neighbour;
 
 	memset(h, 0, sizeof(*h));
 	h->kind = SB_DATAGRAM_DATA;
@@ -199,13 +200,17 @@ static bool make_header(struct datagrams *d, struct mmsghdr *m,
 	real = address_unmap(&real);
 	if (d->outlet->protocol == UDP_PROTOCOL_ECHO)
 		real.port = 0;
-	if (!destination_admits(d, &real)) {
+	neighbour = neighbour_called(d->outlet, &real, &h->remote);
+	if (!neighbour && !destination_admits(d, &real)) {
 		udp_count(d, UDP_DROP_STRANGER, 1);
 		return false;
 	}
-	h->remote = outlet_show(d->outlet, &real);
+	if (!neighbour)
+		h->remote = outlet_show(d->outlet, &real);
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(hdr); c; c = CMSG_NXTHDR(hdr, c))
 		take_control(d, h, c);
+	if (neighbour)
+		neighbour_show_local(d->outlet, h);
 	h->drops = d->outlet->drops;
 	return true;
 }

@@ -171,6 +171,10 @@ static enum verdict_on_record look_at(struct datagrams *d, unsigned int n,
 		error_give_back(d, h);
 		return RECORD_DONE;
 	}
+	if (error == -ENOTCONN) {
+		error_nobody(d, h);
+		return RECORD_DONE;
+	}
 	if (error) {
 		drop(d, h, UDP_DROP_REFUSED, (uint32_t)-error);
 		return RECORD_DONE;

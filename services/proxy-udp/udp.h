@@ -5,7 +5,7 @@
  *	proxy-common --- datagrams.c --- outlet.c, options.c, rest.c, spare.c
  *	                     |---------- send.c --- destination.c --- operator
  *	                     |              |------ runs.c, group.c
- *	                     |---------- receive.c --- pending.c
+ *	                     |---------- receive.c --- pending.c, neighbour.c
  *	                     |---------- error.c
  *	                     +---------- exchange.c
  *
@@ -70,6 +70,7 @@ enum udp_count {
 #define UDP_PROTOCOL_ECHO 1u
 
 struct datagrams;
+struct neighbours;
 struct pending;
 
 /**
@@ -88,6 +89,8 @@ struct pending;
  * @newest:    the one that was used last
  * @spare:     sockets that are nobody's, linked by outlet.newer
  * @spares:    how many
+ * @own:       the guest's addresses
+ * @owns:      how many
  */
 struct udp_line {
 	struct line line;
@@ -103,6 +106,8 @@ struct udp_line {
 	struct outlet *newest;
 	struct outlet *spare;
 	uint32_t spares;
+	struct sb_address own[IPC_GUEST_ADDRESSES_MAX];
+	uint32_t owns;
 };
 
 enum datagrams_phase {
@@ -147,6 +152,10 @@ struct route {
  * @options_seq: as applied
  * @local:     what it is bound to, family none when to nothing
  * @callers:   addresses that may be answered; of a published socket
+ * @neighbours: other guests that may be answered; NULL: none has called
+ * @port:      of Dom0's; 0: not listed as one that sends to neighbours
+ * @own_port:  as the guest knows it, while it is listed
+ * @next:      in that list
  * @route:     destinations that are somewhere else
  * @routes:    how many, and then which one is the oldest
  * @pending:   datagrams that wait for room
@@ -187,6 +196,10 @@ struct outlet {
 	uint32_t options_seq;
 	struct sb_address local;
 	struct known callers;
+	struct neighbours *neighbours;
+	uint16_t port;
+	uint16_t own_port;
+	struct outlet *next;
 	struct route *route;
 	uint32_t routes;
 	struct pending *pending;
@@ -332,8 +345,9 @@ void destination_withdraw(struct udp_line *ul);
  * @real:   where
  *
  * Return: 0; -EINPROGRESS: it was asked, the circuit will be looked at;
- * -EREMCHG: to another guest, which its sender can reach directly; or the
- * -errno of a refusal.
+ * -EREMCHG: to another guest, which its sender can reach directly; -ENOTCONN:
+ * to another guest's socket that has called, and is no more; or the -errno of a
+ * refusal.
  */
 int destination_find(struct datagrams *d, const struct sb_datagram *header,
 		     struct sb_address *real);
@@ -341,6 +355,32 @@ int destination_find(struct datagrams *d, const struct sb_datagram *header,
 int destination_place(struct datagrams *d, struct sb_address *place);
 /* May a datagram from there be given to the guest? */
 bool destination_admits(struct datagrams *d, const struct sb_address *real);
+
+/* --- neighbour.c: datagrams of two guests that this process serves --- */
+
+/* The guest's own addresses, as the operator ordered */
+void neighbour_addresses(struct udp_line *ul);
+/* @d sends to another guest, from what its guest calls @port; 0: it does not
+ * say */
+void neighbour_sends(struct datagrams *d, uint32_t port);
+/* Its socket is to be closed, or somebody else's */
+void neighbour_forget(struct outlet *o);
+/* It is to be freed */
+void neighbour_fini(struct outlet *o);
+/*
+ * Did that come to @o from another guest's socket? Return: yes, and @shown is
+ * that guest's own address and port, which may be answered.
+ */
+bool neighbour_called(struct outlet *o, const struct sb_address *real,
+		      struct sb_address *shown);
+/* Where the guest itself was called, as its neighbour sees it */
+void neighbour_show_local(const struct outlet *o, struct sb_datagram *h);
+/*
+ * Has that neighbour called? Return: 0 with where its socket is, -ENOENT: no,
+ * or -ENOTCONN: it has, and is no more.
+ */
+int neighbour_answers(struct outlet *o, const struct sb_address *shown,
+		      struct sb_address *real);
 
 /* --- send.c --- */
 
@@ -381,6 +421,8 @@ unsigned int error_drain(struct datagrams *d);
 /* A record could not be sent */
 void error_tell(struct datagrams *d, const struct sb_datagram *header,
 		uint32_t error);
+/* Nobody is where a record goes to */
+void error_nobody(struct datagrams *d, const struct sb_datagram *header);
 /* The record in front has to go another way: the guest gets it back */
 void error_give_back(struct datagrams *d, const struct sb_datagram *header);
 

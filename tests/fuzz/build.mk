@@ -15,7 +15,7 @@ guest_line_WITH := $(addprefix tests/fuzz/,guest_line.c guest_memory.c quiet.c) 
 	services/common/loop.c services/common/address.c
 line_WITH := $(addprefix services/proxy-tcp/,stream.c call.c connect.c \
 	listen.c listeners.c exchange.c transfer.c options.c) $(guest_line_WITH)
-datagram_WITH := $(addprefix services/proxy-udp/,datagrams.c outlet.c \
+datagram_WITH := $(addprefix services/proxy-udp/,datagrams.c outlet.c neighbour.c \
 	options.c destination.c known.c send.c runs.c rest.c spare.c group.c receive.c \
 	pending.c error.c exchange.c) $(guest_line_WITH)
 request_WITH := tests/fuzz/quiet.c $(addprefix services/operator/,requests.c \

@@ -28,7 +28,7 @@ $(PROXY_TESTS:%=$(BUILD)/bin/%): | $(BUILD)/bin/switchboard-proxy-tcp
 UDP_STAGE_SOURCES := $(addprefix tests/local/,stage_udp.c guest_datagram.c) \
 	$(LOCAL_STAGE_SOURCES)
 UDP_TESTS := udp_data udp_runs udp_rest udp_policy udp_groups udp_life udp_hostile \
-	udp_path
+	udp_path udp_neighbours
 TESTS += $(UDP_TESTS)
 $(foreach t,$(UDP_TESTS),$(eval $(t)_SOURCES := tests/local/$(t).c \
 	$(UDP_STAGE_SOURCES)))

@@ -300,7 +300,13 @@ void stage_order_attach(struct stage *s, const struct guest_line *l)
 		.listeners_max = 64,
 		.calls_per_s = s->calls_per_s,
 		.calls_burst = s->calls_burst,
+		.addresses = 2,
 	};
+	/* as stage_udp_guest_address() has them */
+	snprintf(m.attach.address[0], sizeof(m.attach.address[0]), "10.99.0.%u",
+		 l->guest->domain);
+	snprintf(m.attach.address[1], sizeof(m.attach.address[1]), "fd00::%x",
+		 l->guest->domain);
 	snprintf(m.attach.identity, sizeof(m.attach.identity), UUID,
 		 l->guest->domain);
 	stage_order(s, &m);

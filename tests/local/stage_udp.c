@@ -74,6 +74,19 @@ struct sb_address stage_udp_own(uint16_t family, uint16_t port)
 	return a;
 }
 
+struct sb_address stage_udp_guest_address(const struct guest_line *l,
+					  uint16_t family, uint16_t port)
+{
+	struct sb_address a = { .family = family, .port = port };
+	bool ipv4 = family == SB_FAMILY_IPV4;
+
+	a.bytes[0] = ipv4 ? 10 : 0xfd;
+	if (ipv4)
+		a.bytes[1] = 99;
+	a.bytes[ipv4 ? 3 : 15] = (uint8_t)l->guest->domain;
+	return a;
+}
+
 const struct ipc_question *stage_udp_question(struct stage *s)
 {
 	static struct ipc_question question;

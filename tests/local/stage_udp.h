@@ -20,6 +20,9 @@ bool stage_udp_quiet(int fd, int timeout_ms);
 void stage_udp_give(int fd, const struct sb_address *to, const void *bytes,
 		    size_t count);
 
+/* The guest's own address, as the order to attach its line tells it */
+struct sb_address stage_udp_guest_address(const struct guest_line *l,
+					  uint16_t family, uint16_t port);
 /* The next question. Return: a copy that stays until the next call */
 const struct ipc_question *stage_udp_question(struct stage *s);
 /* Answer it: 0 or errno, and where to, or NULL: to where it was asked for */

@@ -106,6 +106,9 @@ START_TEST(a_reload_withdraws_what_was_said)
 	ck_assert_uint_eq(a->listeners_max, 7);
 	ck_assert_uint_eq(a->calls_per_s, 9);
 	ck_assert_uint_eq(a->calls_burst, 5);
+	ck_assert_uint_eq(a->addresses, 2);
+	ck_assert_str_eq(a->address[0], "10.0.0.2");
+	ck_assert_str_eq(a->address[1], "fd00::2");
 	ck_assert_uint_eq(verdict_error(IPC_KIND_STREAM, "192.0.2.1", 80),
 			  EACCES);
 }

@@ -105,7 +105,19 @@ case_direct_datagrams_refused() {
 	says refused guest g-pvh dgramcheck error 10.88.0.12 27600
 }
 
-# Without direct they meet through the proxies, and see Dom0's address
+# proxied NUMBER PORT FAMILY: through the proxies the callee sees who has called it,
+# and the caller is answered from where it sent to
+proxied() {
+	guest g-pv "rm -f /tmp/echo-*"
+	echo_at g-pv "$3" "$2"
+	guest g-pvh dgramcheck client "$1" "$2" --rounds 10
+	guest g-pvh dgramcheck client "$1" "$2" --rounds 10 --bytes 1400 --burst 8
+	expect "the source" "$(guest g-pv "sort -u /tmp/echo-$3-$2")" \
+		"from ${1%12}11"
+	echo_end g-pv
+}
+
+# Without direct they meet through the proxies
 case_direct_datagrams_denied() {
 	local out
 	echo_at g-pv 4 7600
@@ -115,8 +127,12 @@ case_direct_datagrams_denied() {
 	wait_for 100 guest g-pvh dgramcheck client 10.88.0.12 7600 --rounds 10
 	out=$(count g-pvh datagrams_direct_out)
 	guest g-pvh dgramcheck client 10.88.0.12 7600
+	echo_end g-pv
+	proxied 10.88.0.12 7600 4
+	proxied fd88::12 27601 6
 	expect "datagrams past Dom0" "$(count g-pvh datagrams_direct_out)" "$out"
 	reload_with "del c['guests']['g-pv']['direct']"
+	echo_at g-pv 4 7600
 	wait_for 100 guest g-pvh "dgramcheck client 10.88.0.12 7600 >/dev/null &&
 		[ \$(sed -n 's/^# datagrams_direct_out //p' \
 			/proc/net/switchboard) -gt $out ]"
