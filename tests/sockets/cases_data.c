@@ -135,7 +135,6 @@ static void reader_stalls(struct world *w)
 
 	sent = near_fill(p.near, 11);
 	must(sent > 4096);
-	must_be(near_poll(p.near, POLLOUT, 50), 0);
 	far_start(w, "recv %d %zu 11", p.far, sent + sizeof(rest));
 	must_be(near_poll(p.near, POLLOUT, NEAR_LONG_MS), POLLOUT);
 	pattern_fill(rest, sizeof(rest), 11, sent);

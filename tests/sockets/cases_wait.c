@@ -85,7 +85,6 @@ static void wakes_writer(struct world *w)
 	struct pair p = near_pair(w);
 	size_t sent = near_fill(p.near, 2);
 
-	must_be(near_poll(p.near, POLLOUT, 50), 0);
 	far_start(w, "drink %d %zu 2 65535 1000", p.far, sent);
 	must_be(near_poll(p.near, POLLOUT, NEAR_LONG_MS), POLLOUT);
 	must(send(p.near, "x", 1, MSG_DONTWAIT | MSG_NOSIGNAL) == 1);

@@ -16,6 +16,8 @@
 #include "pattern.h"
 
 #define PIECE_BYTES 65536
+/* A socket is full when it was not writable for so long, three times */
+#define FULL_MS (50 * (int)near_patience)
 
 unsigned int near_patience = 1;
 
@@ -203,28 +205,30 @@ void near_recv_eof(int fd)
 
 size_t near_fill(int fd, unsigned int seed)
 {
+	uint64_t end_ms =
+		near_now_ms() + (uint64_t)NEAR_LONG_MS * near_patience;
 	uint8_t buffer[PIECE_BYTES];
 	size_t sent = 0;
 	int full = 0;
 
 	/* TCP lets a buffer grow that nobody has bounded */
 	near_set(fd, SOL_SOCKET, SO_SNDBUF, PIECE_BYTES);
-	/* a peer that takes its time may make room again */
+	/* a peer that takes its time may make room again, which poll() tells */
 	while (full < 3) {
 		ssize_t got;
 
 		pattern_fill(buffer, sizeof(buffer), seed, sent);
 		got = send(fd, buffer, sizeof(buffer),
 			   MSG_DONTWAIT | MSG_NOSIGNAL);
-		if (got > 0) {
-			sent += (size_t)got;
-			full = 0;
-		} else if (got < 0 && errno == EAGAIN) {
-			full++;
-			near_sleep_ms(50 * near_patience);
-		} else {
+		if (got < 0 && errno != EAGAIN)
 			fail("send returns %zd: errno %d", got, errno);
-		}
+		sent += got > 0 ? (size_t)got : 0;
+		if (got > 0 || near_poll(fd, POLLOUT, FULL_MS))
+			full = 0;
+		else
+			full++;
+		if (near_now_ms() > end_ms)
+			fail("there is room for ever: %zu bytes", sent);
 	}
 	return sent;
 }

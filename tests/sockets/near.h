@@ -86,7 +86,10 @@ void near_send(int fd, size_t bytes, unsigned int seed);
 void near_recv(int fd, size_t bytes, unsigned int seed);
 void near_recv_eof(int fd);
 
-/* Send without blocking until nothing more goes in: how many bytes */
+/*
+ * Send without blocking until nothing more goes in, and poll() reports no
+ * POLLOUT any more: how many bytes
+ */
 size_t near_fill(int fd, unsigned int seed);
 
 void near_nonblock(int fd, bool on);

@@ -2,7 +2,8 @@
 /*
  * operator_away.c - a proxy that stays away, and comes back
  *
- * operator_stage.h draws it. Its guests lose their lines when it is away for
+ * operator_stage.h draws it. What is asked for meanwhile waits a moment for
+ * another process. Its guests lose their lines when it is away for
  * as long as the configuration says, here the shortest time there is, and are
  * asked for others when it is here again.
  */
@@ -126,6 +127,71 @@ START_TEST(an_operator_that_finds_no_proxy_takes_lines_away_too)
 }
 END_TEST
 
+/*
+ * Ask while no proxy is there, which the operator has noticed or not yet, and
+ * let another process come. Return: was it ordered? Or was the machine so slow
+ * that the operator gave up waiting?
+ */
+static bool is_ordered_late(uint32_t epoch, bool noticed)
+{
+	struct sb_message m = stage_listen_message(epoch, 7, "0.0.0.0", 80);
+	struct sb_message answer;
+
+	stage_proxy_go(&stage);
+	if (noticed)
+		proxies_here(0);
+	send_request(web, &m);
+	/* it need not, but may look at the request meanwhile */
+	usleep(100000);
+	stage_proxy_come(&stage, epoch);
+	stage_order_expect(&stage, IPC_ORDER_ATTACH);
+	for (;;) {
+		const struct ipc_message *o = stage_order_next(&stage, 10);
+
+		if (o && o->type == IPC_ORDER_LISTEN)
+			return o->listen.entry == epoch;
+		if (guest_trunk_receive(web, &answer, 0) == 0 &&
+		    answer.type == SB_MESSAGE_REFUSED)
+			return false;
+	}
+}
+
+START_TEST(a_request_waits_a_moment_for_a_proxy_that_is_away)
+{
+	struct sb_message m = stage_listen_message(1, 7, "0.0.0.0", 80);
+	uint32_t epoch = 2;
+
+	web_up();
+	while (!is_ordered_late(epoch, true))
+		ck_assert_uint_lt(epoch++, 10);
+	stage_proxy_go(&stage);
+	proxies_here(0);
+	stage_refused(web, &m, ENETUNREACH);
+}
+END_TEST
+
+START_TEST(a_request_for_a_proxy_that_just_died_goes_to_the_next)
+{
+	uint32_t epoch = 2;
+
+	web_up();
+	while (!is_ordered_late(epoch, false))
+		ck_assert_uint_lt(epoch++, 10);
+}
+END_TEST
+
+static TCase *moment_tests(void)
+{
+	TCase *t = tcase_create("moment");
+
+	tcase_add_checked_fixture(t, open_stage, close_stage);
+	tcase_set_timeout(t, 60);
+	tcase_add_test(t, a_request_waits_a_moment_for_a_proxy_that_is_away);
+	tcase_add_test(t,
+		       a_request_for_a_proxy_that_just_died_goes_to_the_next);
+	return t;
+}
+
 int main(void)
 {
 	Suite *suite = suite_create("operator_away");
@@ -136,5 +202,6 @@ int main(void)
 	tcase_add_test(t, guests_lose_the_line_of_a_proxy_that_is_gone);
 	tcase_add_test(t, an_operator_that_finds_no_proxy_takes_lines_away_too);
 	suite_add_tcase(suite, t);
+	suite_add_tcase(suite, moment_tests());
 	return unit_run(suite);
 }

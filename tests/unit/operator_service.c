@@ -329,47 +329,6 @@ START_TEST(another_proxy_process_gets_lines_and_listeners_again)
 }
 END_TEST
 
-/*
- * Ask while no proxy is there, and let another process come. Return: was it
- * ordered? Or was the machine so slow that the operator gave up waiting?
- */
-static bool is_ordered_late(uint32_t epoch)
-{
-	struct sb_message m = stage_listen_message(epoch, 7, "0.0.0.0", 80);
-	struct sb_message answer;
-
-	stage_proxy_go(&stage);
-	proxies_here(0);
-	send_request(web, &m);
-	/* it need not, but may look at the request meanwhile */
-	usleep(100000);
-	stage_proxy_come(&stage, epoch);
-	stage_order_expect(&stage, IPC_ORDER_ATTACH);
-	for (;;) {
-		const struct ipc_message *o = stage_order_next(&stage, 10);
-
-		if (o && o->type == IPC_ORDER_LISTEN)
-			return o->listen.entry == epoch;
-		if (guest_trunk_receive(web, &answer, 0) == 0 &&
-		    answer.type == SB_MESSAGE_REFUSED)
-			return false;
-	}
-}
-
-START_TEST(a_request_waits_a_moment_for_a_proxy_that_is_away)
-{
-	struct sb_message m = stage_listen_message(1, 7, "0.0.0.0", 80);
-	uint32_t epoch = 2;
-
-	web_up();
-	while (!is_ordered_late(epoch))
-		ck_assert_uint_lt(epoch++, 10);
-	stage_proxy_go(&stage);
-	proxies_here(0);
-	stage_refused(web, &m, ENETUNREACH);
-}
-END_TEST
-
 START_TEST(another_operator_takes_over_what_there_is)
 {
 	struct sb_message m;
@@ -573,7 +532,6 @@ static Suite *operator_suite(void)
 	tcase_add_test(t, a_guest_may_vanish_at_any_step);
 	tcase_add_test(t, a_driver_may_leave_and_come_back);
 	tcase_add_test(t, another_proxy_process_gets_lines_and_listeners_again);
-	tcase_add_test(t, a_request_waits_a_moment_for_a_proxy_that_is_away);
 	tcase_add_test(t, another_operator_takes_over_what_there_is);
 	tcase_add_test(t, a_line_of_a_driver_that_is_gone_is_not_taken_over);
 	tcase_add_test(t, the_configuration_is_read_again_when_it_is_good);
