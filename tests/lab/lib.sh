@@ -65,21 +65,29 @@ type_of() {
 	[[ $1 == *-pv ]] && echo pv || echo pvh
 }
 
-# What tests/check-debug wants of its guests; nothing for others
+# debug_words TYPE: what tests/check-debug wants of its guests; nothing for others
 debug_words() {
 	[ -n "${LAB_KERNEL:-}" ] || return 0
-	case $(type_of "$1") in
+	case $1 in
 	pvh) echo "--kernel $LAB_KERNEL --append dummy.numdummies=0
 		--memory 640 --overlay $top/build/debug/overlay" ;;
 	pv) echo "--append slub_debug=FZPU" ;;
 	esac
 }
 
+# create_guest NAME [--type TYPE] [WORDS...]: the name tells the type otherwise
 create_guest() {
+	local name=$1 type
+	shift
+	type=$(type_of "$name")
+	if [ "${1:-}" = --type ]; then
+		type=$2
+		shift 2
+	fi
 	# shellcheck disable=SC2046 # several words
-	"$lab" guest create "$1" --type "$(type_of "$1")" --memory 192 \
-		--crash preserve --overlay "$top/build/guest-overlay" "${@:2}" \
-		$(debug_words "$1")
+	"$lab" guest create "$name" --type "$type" --memory 192 \
+		--crash preserve --overlay "$top/build/guest-overlay" "$@" \
+		$(debug_words "$type")
 }
 
 # The guest has its addresses and the line that connections need
