@@ -206,6 +206,52 @@ function showCauses(id, causes) {
 	]));
 }
 
+/* What is counted of datagrams, and of verdicts; losses by their causes */
+const COUNTS = {
+	datagrams: [
+		["sent-datagrams", "from guests"],
+		["received-datagrams", "to guests"],
+		["sockets", "sockets opened"],
+		["rested", "sockets closed while idle"],
+		["given-back", "given back, for a direct line"],
+		["errors-told", "errors of the network told"],
+		["dropped-refused", "lost: not allowed", true],
+		["dropped-bad-record", "lost: cannot be sent", true],
+		["dropped-busy", "lost: the network takes no more", true],
+		["dropped-socket", "lost: the socket's buffer is full", true],
+		["dropped-no-room", "lost: the guest does not read", true],
+		["dropped-stranger", "lost: from where nothing was sent to", true],
+		["dropped-error", "lost: an error without room", true],
+	],
+	verdicts: [
+		["questions", "asked"],
+		["allowed", "allowed"],
+		["refused-policy", "refused by policy"],
+		["refused-malformed", "refused: no such destination"],
+		["withdrawn", "withdrawn from lines"],
+	],
+};
+
+function countRows(service, counts) {
+	return counts.map(([name, text, loss]) => {
+		const counter = service.counters.find((c) => c.name === name);
+		const value = counter ? counter.value : 0;
+
+		return [cell(text), cell(nameOf(service), "fix"),
+			loss ? alarm(value) : number(countText(value))];
+	});
+}
+
+function showCounts(status) {
+	const of = (name) => status.services.filter((s) =>
+		s.service === name && s.seen);
+
+	fillTable("datagrams", of("proxy-udp").flatMap((s) =>
+		countRows(s, COUNTS.datagrams)));
+	fillTable("verdicts", of("operator").flatMap((s) =>
+		countRows(s, COUNTS.verdicts)));
+}
+
 function showEvents(status) {
 	fillTable("events", status.events.map((e) => [
 		cell(timeText(e.time), "fix"),
@@ -271,6 +317,7 @@ function show(status) {
 	showCircuits(status);
 	showCauses("refusals", status.refusals);
 	showCauses("errors", status.errors);
+	showCounts(status);
 	showEvents(status);
 }
 

@@ -3,6 +3,7 @@
 # refusals.sh - what may not be, and what nobody answers
 
 cases_refusals="policy refused unreachable timeout publish_denied raw"
+cases_refusals+=" datagrams_counted"
 cases_per_guest+=" $cases_refusals"
 cases_alone+=" publish_conflict loopback_stays_inside"
 
@@ -29,6 +30,40 @@ case_policy() {
 	done
 	connect_fails "$1" 192.0.2.1 80 "permission denied"
 	connect_fails "$1" ::ffff:10.0.2.15 22 "permission denied"
+}
+
+# told SERVICE COUNTER: what the monitor tells of it
+told() {
+	counter "next(c['value'] for s in status['services']
+	if s['service'] == '$1' for c in s['counters'] if c['name'] == '$2')"
+}
+
+# told_more SERVICE COUNTER NUMBER
+told_more() {
+	[ "$(told "$1" "$2")" -gt "$3" ]
+}
+
+# What the page shows of datagrams and verdicts is counted by who is said to, and
+# grows; every name in the page is one that a service has
+case_datagrams_counted() {
+	local sent refused verdicts
+	sent=$(told proxy-udp sent-datagrams)
+	refused=$(told proxy-udp dropped-refused)
+	verdicts=$(told operator refused-policy)
+	says "ermission denied" guest "$1" dgramcheck error 10.90.0.2 80
+	# nobody is there: it is sent all the same
+	guest "$1" dgramcheck client 10.90.0.1 9999 --rounds 1 --lost 1 || true
+	wait_for 20 told_more proxy-udp sent-datagrams "$sent"
+	wait_for 20 told_more proxy-udp dropped-refused "$refused"
+	wait_for 20 told_more operator refused-policy "$verdicts"
+	dom0 "curl -sf http://127.0.0.1:9090/page.js" >"$logs/page.js"
+	sed -n '/^const COUNTS/,/^};/s/.*\["\([a-z-]*\)", ".*/\1/p' \
+		"$logs/page.js" >"$logs/page.names"
+	[ -s "$logs/page.names" ]
+	expect "names of nothing" "$(counter "[n for n in \"\"\"$(
+		cat "$logs/page.names"
+	)\"\"\".split() if n not in {c['name'] for s in status['services']
+	for c in s['counters']}]")" "[]"
 }
 
 case_refused() {
