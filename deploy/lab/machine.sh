@@ -25,7 +25,11 @@ describe_machine() {
 	linux_line+=" net.ifnames=0 panic=-1 systemd.show_status=0"
 	linux_line+=" cryptomgr.notests=1"
 	# What docs/CONFIGURATION.md recommends is there when it is measured
-	[ "$1" != icount ] || linux_line+=" psi=0 nofsgsbase"
+	if [ "$1" = icount ]; then
+		linux_line+=" psi=0 nofsgsbase"
+		# twice: a comma would end a file's name for QEMU
+		linux_line+=" cgroup.memory=nokmem cgroup.memory=nosocket"
+	fi
 	# Without AVX and protection keys: QEMU 7.2 lets a PVH guest set XCR0 past
 	# Xen, which puts back what it knows with its next switch (README.md)
 	[ "$1" = icount ] || cpu+=",-avx,-avx2,-fma,-f16c,-pku"
