@@ -10,7 +10,7 @@
 #include "switchboard.h"
 
 /* Few, and changed when the operator says so: a lock is enough */
-static DEFINE_RWLOCK(own_lock);
+static DEFINE_SEQLOCK(own_lock);
 static struct sb_address own[SB_ADDRESSES_MAX];
 static unsigned int own_count;
 
@@ -180,28 +180,32 @@ bool sb_address_equal(const struct sb_address *a, const struct sb_address *b)
 
 bool sb_address_is_own(const struct sb_address *a)
 {
-	bool found = false;
-	unsigned int i;
+	unsigned int i, begun;
+	bool found;
 
-	read_lock_bh(&own_lock);
-	for (i = 0; i < own_count && !found; i++)
-		found = sb_address_equal(&own[i], a);
-	read_unlock_bh(&own_lock);
+	do {
+		begun = read_seqbegin(&own_lock);
+		found = false;
+		for (i = 0; i < READ_ONCE(own_count) && !found; i++)
+			found = sb_address_equal(&own[i], a);
+	} while (read_seqretry(&own_lock, begun));
 	return found;
 }
 
 bool sb_address_own_first(u16 family, struct sb_address *a)
 {
-	bool found = false;
-	unsigned int i;
+	unsigned int i, begun;
+	bool found;
 
-	read_lock_bh(&own_lock);
-	for (i = 0; i < own_count && !found; i++) {
-		found = own[i].family == family;
-		if (found)
-			*a = own[i];
-	}
-	read_unlock_bh(&own_lock);
+	do {
+		begun = read_seqbegin(&own_lock);
+		found = false;
+		for (i = 0; i < READ_ONCE(own_count) && !found; i++) {
+			found = own[i].family == family;
+			if (found)
+				*a = own[i];
+		}
+	} while (read_seqretry(&own_lock, begun));
 	return found;
 }
 
@@ -209,18 +213,18 @@ int sb_address_own_add(const struct sb_address *a)
 {
 	int error = -ENOSPC;
 
-	write_lock_bh(&own_lock);
+	write_seqlock_bh(&own_lock);
 	if (own_count < SB_ADDRESSES_MAX) {
 		own[own_count++] = *a;
 		error = 0;
 	}
-	write_unlock_bh(&own_lock);
+	write_sequnlock_bh(&own_lock);
 	return error;
 }
 
 void sb_address_own_clear(void)
 {
-	write_lock_bh(&own_lock);
+	write_seqlock_bh(&own_lock);
 	own_count = 0;
-	write_unlock_bh(&own_lock);
+	write_sequnlock_bh(&own_lock);
 }

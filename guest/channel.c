@@ -53,14 +53,6 @@ void sb_channel_wake(struct sb_channel *ch)
 	preempt_enable();
 }
 
-/* What the tasklet does, unless it is just doing it elsewhere */
-void sb_channel_answer(struct sb_channel *ch)
-{
-	local_bh_disable();
-	tasklet_schedule(&ch->tasklet);
-	local_bh_enable();
-}
-
 static unsigned int answer_word(struct sb_channel *ch, u32 word)
 {
 	u64 bits = sb_bells_take_word(&ch->in, word);
@@ -138,6 +130,19 @@ static void run(struct tasklet_struct *tasklet)
 		xen_irq_lateeoi(ch->irq, eoi_flags);
 	}
 	rcu_read_unlock();
+}
+
+/* What the tasklet does, in its place, unless it is just doing it elsewhere */
+void sb_channel_answer(struct sb_channel *ch)
+{
+	local_bh_disable();
+	if (tasklet_trylock(&ch->tasklet)) {
+		run(&ch->tasklet);
+		tasklet_unlock(&ch->tasklet);
+	} else {
+		tasklet_schedule(&ch->tasklet);
+	}
+	local_bh_enable();
 }
 
 static irqreturn_t event(int irq, void *arg)

@@ -261,6 +261,7 @@ static int datagram_release(struct socket *sock)
 	sb_datagram_leave(ds);
 	sb_port_release(&ds->sb);
 	sb_datagram_part_all(ds);
+	kfree_skb(xchg(&ds->spare, NULL));
 	sb_stream_state(sk, TCP_CLOSE);
 	WRITE_ONCE(sk->sk_shutdown, SHUTDOWN_MASK);
 	set_bit(SB_SOCK_CLOSED, &ds->sb.flags);

@@ -117,6 +117,8 @@ enum sb_source_change {
  * @cork:       pieces that wait, or NULL
  * @met:        pairs that it has sent over, whose answers it takes (pair.h)
  * @last:       the pair that was last used, and one; 0: none
+ * @spare:      memory for the next datagram from a pair, or NULL: put there by
+ *              who owns the socket, taken by whoever exchanges it
  * @blocked:    in the list of those that wait for a pair's room
  * @work:       gets another circuit; holds a reference while pending
  */
@@ -149,6 +151,7 @@ struct sb_datagram_sock {
 	struct sb_datagram_cork *cork;
 	DECLARE_BITMAP(met, SB_PAIRS_MAX);
 	u8 last;
+	struct sk_buff *spare;
 	struct list_head blocked;
 	struct delayed_work work;
 };
@@ -255,6 +258,10 @@ int sb_datagram_deliver(struct sb_datagram_sock *ds,
 			struct iov_iter *from, u32 bytes);
 /* An skb with room for a record's header, and data to be filled; or ERR_PTR */
 struct sk_buff *sb_datagram_skb(u32 bytes, gfp_t gfp);
+/* The same in softirq, with the memory of one that is done if it is enough */
+struct sk_buff *sb_datagram_skb_again(struct sb_datagram_sock *ds, u32 bytes);
+/* Out of the queue, and received; ownership held */
+void sb_datagram_skb_done(struct sb_datagram_sock *ds, struct sk_buff *skb);
 /* Takes the skb; false: the queue was full, and it is dropped and counted */
 bool sb_datagram_enqueue(struct sock *sk, struct sk_buff *skb);
 /* As the receiver is to see them */
@@ -321,5 +328,7 @@ const struct sb_option *sb_datagram_option_find(int level, int name);
 bool sb_datagram_options_collect(struct sb_datagram_sock *ds);
 /* The peer is told when they did: whenever there is time for it */
 void sb_datagram_options_tell(struct sb_datagram_sock *ds);
+/* The same for those of SOL_SOCKET, which change without our knowing */
+void sb_datagram_options_look(struct sb_datagram_sock *ds);
 
 #endif

@@ -282,6 +282,12 @@ static bool collect_told(struct sb_sock *sb)
 	return changed;
 }
 
+static bool collect_broadcast(struct sb_sock *sb)
+{
+	return put_flag(&sb->options, SB_OPTION_BROADCAST,
+			sock_flag(&sb->sk, SOCK_BROADCAST));
+}
+
 bool sb_datagram_options_collect(struct sb_datagram_sock *ds)
 {
 	struct sb_sock *sb = &ds->sb;
@@ -293,8 +299,7 @@ bool sb_datagram_options_collect(struct sb_datagram_sock *ds)
 		v6 ? SB_HINT_IPV6_MULTICAST_HOPS : SB_HINT_IP_MULTICAST_TTL;
 	bool changed = sb_options_collect(sb);
 
-	changed |= put_flag(o, SB_OPTION_BROADCAST,
-			    sock_flag(&sb->sk, SOCK_BROADCAST));
+	changed |= collect_broadcast(sb);
 	changed |= collect_told(sb);
 	/* both are on at first */
 	changed |=
@@ -318,5 +323,14 @@ bool sb_datagram_options_collect(struct sb_datagram_sock *ds)
 void sb_datagram_options_tell(struct sb_datagram_sock *ds)
 {
 	if (sb_datagram_options_collect(ds))
+		sb_stream_options_changed(&ds->sb);
+}
+
+void sb_datagram_options_look(struct sb_datagram_sock *ds)
+{
+	bool changed = sb_options_collect(&ds->sb);
+
+	changed |= collect_broadcast(&ds->sb);
+	if (changed)
 		sb_stream_options_changed(&ds->sb);
 }

@@ -219,7 +219,7 @@ static void take(struct sb_datagram_sock *ds, struct arrival *a)
 	ds->from_queue = !a->skb;
 	if (a->skb) {
 		skb_unlink(a->skb, &sk->sk_receive_queue);
-		consume_skb(a->skb);
+		sb_datagram_skb_done(ds, a->skb);
 		return;
 	}
 	consume(ds, reader(ds), a->room);
@@ -247,7 +247,8 @@ static int copy_payload(struct sb_datagram_sock *ds, const struct arrival *a,
 		if (copy_to_iter(head, done, &msg->msg_iter) != done)
 			return -EFAULT;
 	}
-	if (copy_to_iter(a->payload + done, bytes - done, &msg->msg_iter) !=
+	/* within the area: see transfer.c */
+	if (_copy_to_iter(a->payload + done, bytes - done, &msg->msg_iter) !=
 	    bytes - done)
 		return -EFAULT;
 	return bytes;
@@ -309,7 +310,7 @@ static int wait_for_one(struct sb_datagram_sock *ds, struct arrival *a,
 	int error;
 
 	if (timeo)
-		sb_datagram_options_tell(ds);
+		sb_datagram_options_look(ds);
 	sb_wait_begin(sk, &wait);
 	for (;;) {
 		error = sock_error(sk);

@@ -207,7 +207,8 @@ static int copy_in(struct sb_datagram_sock *ds, u8 *to, struct iov_iter *from,
 			return error;
 		memcpy(to, head, done);
 	}
-	if (!copy_from_iter_full(to + done, bytes - done, from))
+	/* within the area: see transfer.c */
+	if (_copy_from_iter(to + done, bytes - done, from) != bytes - done)
 		return -EFAULT;
 	return bytes;
 }

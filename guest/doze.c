@@ -23,6 +23,7 @@
  * A channel has one dozer at a time, who answers the bells of all its sockets.
  * He holds nothing but the channel itself, whose end waits for him.
  */
+#include <linux/irq.h>
 #include <linux/moduleparam.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/stat.h>
@@ -81,9 +82,14 @@ static void note(struct sb_channel *ch, bool woken)
 		sb_count(&sb_counters.dozes_woken);
 }
 
+/* Whoever waits for it has closed the channel before */
 static void leave(struct sb_channel *ch)
 {
-	clear_and_wake_up_bit(DOZING, &ch->dozing);
+	clear_bit_unlock(DOZING, &ch->dozing);
+	/* he sees that nobody is here, or we see that he waits */
+	smp_mb__after_atomic();
+	if (READ_ONCE(ch->closed))
+		wake_up_bit(&ch->dozing, DOZING);
 }
 
 /* Under RCU: it may be that of a circuit which is not the socket's own */
@@ -133,12 +139,22 @@ static bool wait_masked(struct sb_channel *ch,
 	return true;
 }
 
-/* An event that came just as it was masked would wait for its end for ever */
-static void unmask(struct sb_channel *ch)
+/*
+ * The event alone, not the interrupt as disable_irq() would: that looks it up
+ * four times, and drops an event whose handler is just about to run. Here the
+ * handler runs, and the tasklet after it.
+ */
+static struct irq_data *mask(struct sb_channel *ch)
 {
-	enable_irq(ch->irq);
-	if (!READ_ONCE(ch->masked))
-		xen_irq_lateeoi(ch->irq, 0);
+	struct irq_data *data = irq_get_irq_data(ch->irq);
+
+	data->chip->irq_mask(data);
+	return data;
+}
+
+static void unmask(struct irq_data *data)
+{
+	data->chip->irq_unmask(data);
 }
 
 /**
@@ -154,11 +170,11 @@ long sb_doze(struct sb_channel *ch, const struct wait_queue_entry *wait,
 	     long timeo)
 {
 	unsigned long begin = jiffies;
+	struct irq_data *data = mask(ch);
 
 	sb_count(&sb_counters.dozes);
-	disable_irq_nosync(ch->irq);
 	note(ch, wait_masked(ch, wait));
-	unmask(ch);
+	unmask(data);
 	leave(ch);
 	if (timeo == MAX_SCHEDULE_TIMEOUT)
 		return timeo;

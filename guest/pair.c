@@ -22,12 +22,12 @@
 
 static const u32 over_word = SB_WORD_CLOSED | SB_WORD_FIN | SB_WORD_STOP;
 
-/* guards the three tables */
+/* guards the tables */
 static DEFINE_SPINLOCK(pairs_lock);
 static struct sb_pair __rcu *pairs[SB_PAIRS_MAX];
 static struct sb_pair __rcu *own[SB_LINES_MAX];
 static unsigned long not_before[SB_LINES_MAX];
-static unsigned int foreign_count;
+static DECLARE_BITMAP(callers, SB_PAIRS_MAX);
 
 /* One makes a pair, the others wait for it */
 static DEFINE_MUTEX(call_mutex);
@@ -46,16 +46,15 @@ struct sb_pair *sb_pair_of_line(u16 line)
 
 struct sb_pair *sb_pair_that_calls(const struct sb_address *from)
 {
-	unsigned int slot, left = READ_ONCE(foreign_count);
+	unsigned int slot;
 	struct sb_pair *p;
 
-	for (slot = 0; left && slot < SB_PAIRS_MAX; slot++) {
+	for_each_set_bit(slot, callers, SB_PAIRS_MAX) {
 		p = rcu_dereference(pairs[slot]);
-		if (!p || p->side != SB_PEER)
-			continue;
-		if (sb_admission_has_from(p->admissions, from))
+		/* the slot may be another's by now */
+		if (p && p->side == SB_PEER &&
+		    sb_admission_has_from(p->admissions, from))
 			return p;
-		left--;
 	}
 	return NULL;
 }
@@ -218,7 +217,7 @@ static bool insert(struct sb_pair *p)
 	if (p->side == SB_OWNER)
 		rcu_assign_pointer(own[p->line], p);
 	else
-		foreign_count++;
+		set_bit(place, callers);
 	rcu_assign_pointer(p->circuit->pair, p);
 	return true;
 }
@@ -340,7 +339,7 @@ static void remove(struct sb_pair *p)
 		RCU_INIT_POINTER(own[p->line], NULL);
 		WRITE_ONCE(not_before[p->line], jiffies + SB_PAIR_AGAIN_S * HZ);
 	} else {
-		foreign_count--;
+		clear_bit(p->slot, callers);
 	}
 	spin_unlock_bh(&pairs_lock);
 }

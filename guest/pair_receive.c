@@ -155,7 +155,7 @@ static void queue(struct sb_sock *sb, u8 slot, const struct sb_datagram *h,
 	struct sk_buff *skb = NULL;
 
 	if (atomic_read(&sk->sk_rmem_alloc) < READ_ONCE(sk->sk_rcvbuf))
-		skb = sb_datagram_skb(h->bytes, GFP_ATOMIC);
+		skb = sb_datagram_skb_again(sb_ds_of(sb), h->bytes);
 	if (IS_ERR_OR_NULL(skb)) {
 		atomic_inc(&sk->sk_drops);
 		sb_count(&sb_counters.datagrams_dropped);
@@ -306,18 +306,18 @@ bool sb_pair_receive(struct sb_pair *p)
 	unsigned int budget = SB_RECORDS_PER_RUN;
 	s64 held = sb_reader_available(&p->rx), room;
 
-	while (held > 0 && budget--) {
+	for (;;) {
+		if (!held)
+			held = sb_reader_arm(&p->rx, SB_DATAGRAM_ALIGN);
+		if (held <= 0 || !budget--)
+			break;
 		room = take_one(p, held);
 		if (room < 0)
 			return false;
 		held -= room;
-		if (!held)
-			held = sb_reader_arm(&p->rx, SB_DATAGRAM_ALIGN);
 	}
 	if (held > 0)
 		/* the rest after the others have had their turn */
 		sb_channel_recall(p->channel, p->circuit->number);
-	else if (!held)
-		held = sb_reader_arm(&p->rx, SB_DATAGRAM_ALIGN);
 	return held >= 0;
 }

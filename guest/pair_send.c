@@ -25,11 +25,15 @@ static bool choose_source(const struct sb_datagram_sock *ds,
 		*source = sb->local;
 	if (target->from.family && !sb_address_is_any(&target->from))
 		*source = target->from;
-	if (sb_address_is_any(source) &&
-	    !sb_address_own_first(target->to.family, source))
+	if (sb_address_is_any(source)) {
+		if (!sb_address_own_first(target->to.family, source))
+			return false;
+	} else if (source->family != target->to.family ||
+		   !sb_address_is_own(source)) {
 		return false;
+	}
 	source->port = sb->bound.port;
-	return source->family == target->to.family && sb_address_is_own(source);
+	return true;
 }
 
 bool sb_pair_describe(const struct sb_datagram_sock *ds,
@@ -112,7 +116,8 @@ static int copy_in(struct sb_pair *p, u32 bytes, struct iov_iter *from)
 	size_t copied;
 
 	pagefault_disable();
-	copied = copy_from_iter(at + sizeof(struct sb_datagram), bytes, from);
+	/* within the area: see transfer.c */
+	copied = _copy_from_iter(at + sizeof(struct sb_datagram), bytes, from);
 	pagefault_enable();
 	if (copied == bytes)
 		return 0;

@@ -4,7 +4,10 @@
  *
  * One copy, one publication, and a bell only when the peer asked for one.
  * Nothing is allocated. MSG_MORE is a hint that costs nothing to ignore: the
- * bytes are in the ring, and TCP_CORK does reach the proxy's socket.
+ * bytes are in the ring, and TCP_CORK does reach the proxy's socket. What is
+ * copied lies within the area by the ring's own arithmetic, so the kernel is
+ * not asked whether it does (_copy_from_iter()): it would look for the mapping
+ * among all there are.
  *
  * A program that waits by epoll never tells us that it waits; so whoever finds
  * a ring empty, or full, arms it for the next change before it returns.
@@ -93,8 +96,8 @@ static int copy_in(struct sb_sock *sb, struct msghdr *msg, u32 bytes)
 
 	if (bytes > sb_writer_run(w))
 		sb->circuit->used[sb->side] = w->size;
-	copied = copy_from_iter(sb->tx_area + sb_writer_offset(w), bytes,
-				&msg->msg_iter);
+	copied = _copy_from_iter(sb->tx_area + sb_writer_offset(w), bytes,
+				 &msg->msg_iter);
 	sb_writer_advance(w, copied);
 	return copied ? copied : -EFAULT;
 }
@@ -280,7 +283,7 @@ static int copy_out(struct sb_sock *sb, struct msghdr *msg, u32 skip, u32 bytes,
 	}
 	offset = (r->consumed + skip) & (r->size - 1);
 	if (!(flags & MSG_TRUNC))
-		bytes = copy_to_iter(from + offset, bytes, &msg->msg_iter);
+		bytes = _copy_to_iter(from + offset, bytes, &msg->msg_iter);
 	if (!bytes)
 		return -EFAULT;
 	if (flags & MSG_PEEK)
