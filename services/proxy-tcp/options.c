@@ -55,6 +55,8 @@ static bool is_ipv4(const struct stream *s)
 static void apply(const struct stream *s, int fd, bool ipv4,
 		  const struct sb_options *before, const struct sb_options *now)
 {
+	if (!now->set)
+		return;
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
 		const struct option *o = &options[i];
 
