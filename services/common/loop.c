@@ -68,8 +68,16 @@ int loop_init(struct loop *loop)
 	return err;
 }
 
+static void close_all(struct loop *loop)
+{
+	for (unsigned int i = 0; i < loop->closings; i++)
+		close(loop->closing[i]);
+	loop->closings = 0;
+}
+
 void loop_fini(struct loop *loop)
 {
+	close_all(loop);
 	if (loop->alarm.fd >= 0)
 		close(loop->alarm.fd);
 	loop->alarm.fd = -1;
@@ -117,6 +125,14 @@ void loop_forget(struct loop *loop, struct loop_watch *watch)
 		if (loop->events[i].data.ptr == watch)
 			loop->events[i].data.ptr = NULL;
 	}
+}
+
+void loop_close_later(struct loop *loop, struct loop_watch *watch)
+{
+	if (loop->closings == LOOP_CLOSING)
+		close_all(loop);
+	loop->closing[loop->closings++] = watch->fd;
+	loop_forget(loop, watch);
 }
 
 void loop_timer_stop(struct loop_timer *timer)
@@ -197,6 +213,8 @@ int loop_turn(struct loop *loop, int timeout_ms)
 		timeout_ms = 0;
 	if (timeout_ms)
 		set_alarm(loop);
+	/* before an event could name a watch that is gone */
+	close_all(loop);
 	loop->count =
 		epoll_wait(loop->fd, loop->events, LOOP_EVENTS, timeout_ms);
 	if (loop->count < 0) {

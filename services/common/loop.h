@@ -18,6 +18,7 @@
 #include <sys/epoll.h>
 
 #define LOOP_EVENTS 64
+#define LOOP_CLOSING 64
 
 /* The structure that @member is embedded in */
 #define loop_owner(pointer, type, member) \
@@ -64,6 +65,8 @@ struct loop_timer {
  *                looks for events
  * @owner:        for before_sleep
  * @events:       fetched, being dispatched from @at to @count
+ * @closing:      descriptors to be closed before the loop looks for events
+ * @closings:     how many
  */
 struct loop {
 	int fd;
@@ -77,6 +80,8 @@ struct loop {
 	int at;
 	int count;
 	struct epoll_event events[LOOP_EVENTS];
+	int closing[LOOP_CLOSING];
+	unsigned int closings;
 };
 
 /* Return: 0 or -errno */
@@ -104,6 +109,11 @@ void loop_unwatch(struct loop *loop, struct loop_watch *watch);
  * the kernel then forgets it by itself, which saves a system call.
  */
 void loop_forget(struct loop *loop, struct loop_watch *watch);
+/*
+ * Forget it, and close its descriptor when all else of this turn is done:
+ * whoever waits for something goes first.
+ */
+void loop_close_later(struct loop *loop, struct loop_watch *watch);
 
 /* Milliseconds, monotonic; the same during one dispatch */
 static inline uint64_t loop_now(const struct loop *loop)

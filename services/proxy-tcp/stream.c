@@ -144,13 +144,18 @@ void stream_blocked(struct stream *s)
 static void close_socket(struct stream *s, uint32_t flags)
 {
 	const struct linger reset = { .l_onoff = 1, .l_linger = 0 };
+	struct loop *loop = &s->circuit.line->proxy->service.loop;
 	int fd = s->watch.fd;
 
 	if (fd < 0)
 		return;
 	if (flags & SB_WORD_RESET && s->phase == STREAM_OPEN)
 		setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
-	loop_forget(&s->circuit.line->proxy->service.loop, &s->watch);
+	if (s->circuit.left) {
+		loop_close_later(loop, &s->watch);
+		return;
+	}
+	loop_forget(loop, &s->watch);
 	close(fd);
 }
 

@@ -143,6 +143,33 @@ START_TEST(a_watch_that_was_removed_is_not_called_again)
 }
 END_TEST
 
+/* More than are kept, each readable: none is heard of, all are closed */
+START_TEST(what_is_to_be_closed_is_before_the_loop_looks)
+{
+	static struct bell closed[LOOP_CLOSING + 1];
+	int ends[LOOP_CLOSING + 1][2];
+	char byte;
+
+	for (int i = 0; i <= LOOP_CLOSING; i++) {
+		ck_assert_int_eq(pipe(ends[i]), 0);
+		ck_assert_int_eq(write(ends[i][1], "x", 1), 1);
+		closed[i].watch.ready = answer;
+		ck_assert_int_eq(loop_watch(&loop, &closed[i].watch, ends[i][0],
+					    EPOLLIN),
+				 0);
+		loop_close_later(&loop, &closed[i].watch);
+		ck_assert_int_eq(closed[i].watch.fd, -1);
+	}
+	ck_assert_int_eq(read(ends[LOOP_CLOSING][0], &byte, 1), 1);
+	ck_assert_int_eq(loop_turn(&loop, 0), 0);
+	for (int i = 0; i <= LOOP_CLOSING; i++) {
+		ck_assert_int_eq(closed[i].rung, 0);
+		ck_assert_int_eq(read(ends[i][0], &byte, 1), -1);
+		close(ends[i][1]);
+	}
+}
+END_TEST
+
 static bool work_left(struct loop *l)
 {
 	return ++fired_count < 5;
@@ -201,6 +228,7 @@ static Suite *loop_suite(void)
 	tcase_add_test(t, timers_fire_in_the_order_of_their_deadlines);
 	tcase_add_test(t, a_timer_that_starts_itself_does_not_starve_the_rest);
 	tcase_add_test(t, a_watch_that_was_removed_is_not_called_again);
+	tcase_add_test(t, what_is_to_be_closed_is_before_the_loop_looks);
 	tcase_add_test(t, work_that_is_left_keeps_the_loop_awake);
 	tcase_add_test(t, a_loop_that_is_stopped_returns);
 	tcase_add_test(t, what_a_guest_wrote_is_made_harmless);
