@@ -336,17 +336,20 @@ static void put_ipv6(const struct sb_sock *sb, struct msghdr *msg,
 		put_destination6(sb, msg, h);
 }
 
-/* In Linux's order */
+/* In Linux's order. @header: with @info, several of that length are joined */
 void sb_datagram_put_controls(struct sb_datagram_sock *ds, struct msghdr *msg,
 			      const struct sb_datagram *header, ktime_t time,
 			      u32 drops)
 {
 	struct sb_sock *sb = &ds->sb;
 	struct sock *sk = &sb->sk;
+	int segment = header->info;
 
 	put_times(sk, msg, time);
 	if (sock_flag(sk, SOCK_RXQ_OVFL) && drops)
 		put_cmsg(msg, SOL_SOCKET, SO_RXQ_OVFL, sizeof(drops), &drops);
+	if (unlikely(header->info))
+		put_cmsg(msg, SOL_UDP, UDP_GRO, sizeof(segment), &segment);
 	if (sk->sk_family == AF_INET6 &&
 	    sb_option_hint(sb, SB_HINT_IPV6_RECVPKTINFO) &&
 	    header->flags & SB_DATAGRAM_LOCAL)

@@ -4,6 +4,7 @@
  *
  * CASES 9 is round_trip() and unconnected(), 33 all_sizes().
  */
+#include <netinet/udp.h>
 #include <poll.h>
 #include <string.h>
 #include <unistd.h>
@@ -238,6 +239,51 @@ static void published(struct world *w)
 	far_ask(w, "udprecv %d 10 2", far);
 }
 
+#define RUN_BYTES 1480
+#define RUN_SEGMENT 150
+
+/* What is received together is told by its length. Return: was anything? */
+static bool run_comes_joined(struct world *w, const struct dgram_far *p)
+{
+	struct dgram_message m;
+	bool joined = false;
+	const int *segment;
+	size_t sum = 0;
+	ssize_t got;
+
+	far_ask(w, "udprun %d %d 2 %d", p->far, RUN_BYTES, RUN_SEGMENT);
+	while (sum < RUN_BYTES) {
+		got = dgram_recv_message(p->near, &m, 0);
+		must(got > 0);
+		must(pattern_check(m.data, (size_t)got, 2, sum) == (size_t)got);
+		segment = dgram_control(&m, SOL_UDP, UDP_GRO);
+		must(segment ? *segment == RUN_SEGMENT && got > RUN_SEGMENT
+			     : got <= RUN_SEGMENT);
+		joined = joined || segment;
+		sum += (size_t)got;
+		/* none but the last is shorter than the others */
+		must(sum == RUN_BYTES || !(sum % RUN_SEGMENT));
+	}
+	must_be(sum, RUN_BYTES);
+	return joined;
+}
+
+static void joined(struct world *w)
+{
+	struct dgram_far p = dgram_far(w);
+
+	dgram_send(p.near, 10, 1);
+	far_ask(w, "udprecv %d 10 1", p.far);
+	must(!run_comes_joined(w, &p));
+	near_set(p.near, SOL_UDP, UDP_GRO, 1);
+	near_until(run_comes_joined(w, &p));
+	/* and with others between them */
+	far_ask(w, "udpsend %d 150 3", p.far);
+	far_ask(w, "udpsend %d 200 4", p.far);
+	dgram_recv(p.near, 150, 3);
+	dgram_recv(p.near, 200, 4);
+}
+
 const struct check_case datagram_far_cases[] = {
 	{ "datagram-far-round-trip", round_trip, ONCE },
 	{ "datagram-far-rounds", rounds, ONCE },
@@ -245,6 +291,7 @@ const struct check_case datagram_far_cases[] = {
 	{ "datagram-far-large-comes", large_comes, ONCE },
 	{ "datagram-far-unconnected", unconnected, ONCE },
 	{ "datagram-far-filtered", filtered, ONCE },
+	{ "datagram-far-joined", joined, ONCE },
 	{ "datagram-far-refused", refused, ONCE },
 	{ "datagram-far-refused-queue", refused_queue, ONCE },
 	{ "datagram-far-flood-out", flood_out, ONCE },

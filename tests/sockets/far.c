@@ -7,6 +7,7 @@
  */
 #include "far.h"
 
+#include <netinet/udp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -309,6 +310,21 @@ static long agent_udpsend(struct agent *a, const struct order *o)
 			     (uint32_t)o->number[2]);
 }
 
+/* One call, many datagrams: they leave this machine's sockets together */
+static long agent_udprun(struct agent *a, const struct order *o)
+{
+	int fd = connection(a, o), segment = (int)o->number[3];
+	long sent;
+
+	if (setsockopt(fd, SOL_UDP, UDP_SEGMENT, &segment, sizeof(segment)))
+		return -errno;
+	sent = send_datagram(fd, &a->sender, (size_t)o->number[1],
+			     (uint32_t)o->number[2]);
+	segment = 0;
+	setsockopt(fd, SOL_UDP, UDP_SEGMENT, &segment, sizeof(segment));
+	return sent;
+}
+
 static long agent_udpecho(struct agent *a, const struct order *o)
 {
 	int fd = connection(a, o);
@@ -357,7 +373,8 @@ static const struct {
 	{ "peerport", agent_peerport }, { "sleep", agent_sleep },
 	{ "udp", agent_udp },		{ "udprecv", agent_udprecv },
 	{ "udpsend", agent_udpsend },	{ "udpecho", agent_udpecho },
-	{ "udpto", agent_udpto },	{ "udppeer", agent_udppeer },
+	{ "udprun", agent_udprun },	{ "udpto", agent_udpto },
+	{ "udppeer", agent_udppeer },
 };
 
 /* "drip 0 BYTES SEED PIECE PAUSE": the last two share a number */

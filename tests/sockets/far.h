@@ -24,6 +24,7 @@
  *   udp                      a UDP socket on any port, counted as a connection
  *   udprecv C BYTES SEED     one datagram, exactly that one
  *   udpsend C BYTES SEED     one datagram to whom the last one came from
+ *   udprun C BYTES SEED SEGMENT     the same, in datagrams of so many bytes
  *   udpecho C COUNT          so many, each back to where it came from
  *   udpto ADDRESS PORT C BYTES SEED     one datagram to there
  *   udppeer C                port that the last one came from
