@@ -5,8 +5,8 @@
  * Ranges, adjustments and errors are those of Linux 6.1. docs/OPTIONS.md shows
  * the same table to people.
  */
+#include "datagram.h"
 #include "option_rows.h"
-#include "switchboard.h"
 
 #include <linux/in6.h>
 #include <linux/net.h>
@@ -100,6 +100,14 @@ static int check_ttl(struct sb_sock *sb, int *value)
 	if (*value == -1)
 		*value = DEFAULT_HOPS;
 	return 0;
+}
+
+/* There is one way out: whether the interface exists is all there is to know */
+static int check_unicast_if(struct sb_sock *sb, int *value)
+{
+	u32 index = ntohl((__force __be32)*value);
+
+	return !index || sb_datagram_interface(index, 0) ? 0 : -EADDRNOTAVAIL;
 }
 
 static int check_hops(struct sb_sock *sb, int *value)
@@ -313,6 +321,8 @@ static const struct sb_option table[] = {
 	OTHER(SOL_IP, IP_DROP_MEMBERSHIP, .check = check_membership),
 	HINT(SOL_IP, IP_MTU_DISCOVER, SB_HINT_IP_MTU_DISCOVER, IP_PMTUDISC_DONT,
 	     IP_PMTUDISC_OMIT, IP_PMTUDISC_WANT),
+	HINT(SOL_IP, IP_UNICAST_IF, SB_HINT_IP_UNICAST_IF, S32_MIN, S32_MAX, 0,
+	     .check = check_unicast_if),
 	SWITCH(SOL_IP, IP_RECVERR, SB_HINT_IP_RECVERR, 0),
 	SWITCH(SOL_IP, IP_FREEBIND, SB_HINT_IP_FREEBIND, 0),
 	SWITCH(SOL_IP, IP_BIND_ADDRESS_NO_PORT, SB_HINT_IP_BIND_ADDRESS_NO_PORT,
@@ -338,6 +348,8 @@ static const struct sb_option table[] = {
 	SWITCH(SOL_IPV6, IPV6_FREEBIND, SB_HINT_IP_FREEBIND, 0),
 	HINT(SOL_IPV6, IPV6_MTU_DISCOVER, SB_HINT_IPV6_MTU_DISCOVER,
 	     IPV6_PMTUDISC_DONT, IPV6_PMTUDISC_OMIT, IPV6_PMTUDISC_WANT),
+	HINT(SOL_IPV6, IPV6_UNICAST_IF, SB_HINT_IPV6_UNICAST_IF, S32_MIN,
+	     S32_MAX, 0, .check = check_unicast_if),
 	SWITCH(SOL_IPV6, IPV6_RECVERR, SB_HINT_IPV6_RECVERR, 0),
 	SWITCH(SOL_IPV6, IPV6_DONTFRAG, SB_HINT_IPV6_DONTFRAG, 0),
 	SWITCH(SOL_IPV6, IPV6_AUTOFLOWLABEL, SB_HINT_IPV6_AUTOFLOWLABEL, 1),

@@ -19,6 +19,8 @@
 /* Long rows are read better with short words */
 #define ANY NEAR_ANY
 #define NONE NEAR_NONE
+/* lo is number 1 everywhere; these options have it in network byte order */
+#define LOOPBACK_INDEX 0x01000000
 
 static const struct near_value common[] = {
 	{ SOL_SOCKET, SO_BROADCAST, 0, 1, 1, NONE },
@@ -38,6 +40,7 @@ static const struct near_value common[] = {
 	{ SOL_IP, IP_TTL, ANY, 9, 9, 256 },
 	{ SOL_IP, IP_TTL, 9, 255, 255, 0 },
 	{ SOL_IP, IP_MTU_DISCOVER, ANY, IP_PMTUDISC_DO, IP_PMTUDISC_DO, 6 },
+	{ SOL_IP, IP_UNICAST_IF, 0, LOOPBACK_INDEX, LOOPBACK_INDEX, NONE },
 	{ SOL_IP, IP_RECVERR, 0, 1, 1, NONE },
 	{ SOL_IP, IP_PKTINFO, 0, 7, 1, NONE },
 	{ SOL_IP, IP_RECVTTL, 0, 1, 1, NONE },
@@ -63,6 +66,7 @@ static const struct near_value ipv6_only[] = {
 	{ SOL_IPV6, IPV6_RECVPKTINFO, 0, 1, 1, NONE },
 	{ SOL_IPV6, IPV6_RECVHOPLIMIT, 0, 1, 1, NONE },
 	{ SOL_IPV6, IPV6_RECVTCLASS, 0, 1, 1, NONE },
+	{ SOL_IPV6, IPV6_UNICAST_IF, 0, LOOPBACK_INDEX, LOOPBACK_INDEX, NONE },
 	{ SOL_IPV6, IPV6_RECVERR, 0, 1, 1, NONE },
 	{ SOL_IPV6, IPV6_MTU_DISCOVER, ANY, 2, 2, 6 },
 };
@@ -89,6 +93,13 @@ static void refused(struct world *w)
 	must_fail(setsockopt(fd, SOL_TCP, TCP_NODELAY, &value, bytes),
 		  ENOPROTOOPT);
 	must_fail(setsockopt(fd, SOL_UDP, 77, &value, bytes), ENOPROTOOPT);
+	value = (int)htonl(77777);
+	must_fail(setsockopt(fd, SOL_IP, IP_UNICAST_IF, &value, bytes),
+		  EADDRNOTAVAIL);
+	if (w->family == AF_INET6)
+		must_fail(setsockopt(fd, SOL_IPV6, IPV6_UNICAST_IF, &value,
+				     bytes),
+			  EADDRNOTAVAIL);
 	must_fail(getsockopt(fd, SOL_UDP, 77, &value, &bytes), ENOPROTOOPT);
 	must_fail(getsockopt(fd, SOL_IP, IP_MTU, &value, &bytes), ENOTCONN);
 	must_fail(setsockopt(fd, SOL_UDP, UDP_CORK, &value, 2), EINVAL);
