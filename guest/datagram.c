@@ -481,4 +481,5 @@ const struct proto_ops sb_datagram_ops = {
 	.recvmsg = sb_datagram_receive,
 	.mmap = sock_no_mmap,
 	.sendpage = datagram_sendpage,
+	.set_peek_off = sk_set_peek_off,
 };

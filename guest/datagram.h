@@ -106,6 +106,7 @@ enum sb_source_change {
  * @old_seen:   the peer's word of @old
  * @drops:      datagrams that former circuits lost
  * @told_drops: what the present one told
+ * @peeked_empties: datagrams of no bytes in front that were peeked at
  * @refused:    the destination that could not be sent to
  * @refused_error: and why, until it is told
  * @groups:     joined, under groups_lock of datagram_group.c
@@ -141,6 +142,7 @@ struct sb_datagram_sock {
 	u32 old_seen;
 	u32 drops;
 	u32 told_drops;
+	u32 peeked_empties;
 	struct sb_address refused;
 	u16 refused_error;
 	u16 group_count;

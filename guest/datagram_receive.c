@@ -13,38 +13,9 @@
 #include <linux/sched/signal.h>
 #include <linux/uio.h>
 
-#include "datagram.h"
-
-/* As many as Linux joins */
-#define JOINED_MAX 64
-
-/**
- * struct arrival - the datagram that is to be received next
- * @header:  checked copy
- * @skb:     it is in the queue, or NULL
- * @payload: it is in the ring
- * @room:    bytes of the ring that its record takes
- */
-struct arrival {
-	struct sb_datagram header;
-	struct sk_buff *skb;
-	const u8 *payload;
-	u32 room;
-};
+#include "datagram_arrival.h"
 
 /* ---- the ring; spinlock or ownership held ---- */
-
-static struct sb_reader *reader(struct sb_datagram_sock *ds)
-{
-	if (ds->old)
-		return &ds->old_rx;
-	return ds->sb.circuit ? &ds->sb.rx : NULL;
-}
-
-static const u8 *area(const struct sb_datagram_sock *ds)
-{
-	return ds->old ? ds->old->area[SB_PEER] : ds->sb.rx_area;
-}
 
 static void consume(struct sb_datagram_sock *ds, struct sb_reader *r, u32 room)
 {
@@ -103,15 +74,15 @@ static bool next_reader(struct sb_datagram_sock *ds)
 }
 
 /* The next datagram in the ring. What came since this began counts next time */
-static bool find_in_ring(struct sb_datagram_sock *ds, struct arrival *a)
+static bool find_in_ring(struct sb_datagram_sock *ds, struct sb_arrival *a)
 {
-	struct sb_reader *r = reader(ds);
+	struct sb_reader *r = sb_arrival_reader(ds);
 	s64 held, room;
 
 again:
 	held = r ? sb_reader_available(r) : 0;
 	while (held > 0) {
-		a->payload = area(ds) + sb_reader_offset(r);
+		a->payload = sb_arrival_area(ds) + sb_reader_offset(r);
 		sb_datagram_copy(&a->header, a->payload);
 		a->payload += sizeof(a->header);
 		room = sb_datagram_check(&a->header, held);
@@ -131,7 +102,7 @@ again:
 		return false;
 	}
 	if (r && next_reader(ds)) {
-		r = reader(ds);
+		r = sb_arrival_reader(ds);
 		goto again;
 	}
 	return false;
@@ -139,7 +110,7 @@ again:
 
 bool sb_datagram_arm(struct sb_datagram_sock *ds)
 {
-	struct sb_reader *r = reader(ds);
+	struct sb_reader *r = sb_arrival_reader(ds);
 	u32 bytes;
 	s64 held;
 
@@ -153,7 +124,7 @@ bool sb_datagram_arm(struct sb_datagram_sock *ds)
 
 bool sb_datagram_pending(struct sb_datagram_sock *ds)
 {
-	struct arrival a;
+	struct sb_arrival a;
 
 	return find_in_ring(ds, &a) ||
 	       !skb_queue_empty_lockless(&ds->sb.sk.sk_receive_queue);
@@ -161,7 +132,7 @@ bool sb_datagram_pending(struct sb_datagram_sock *ds)
 
 /* ---- both places; ownership held: nobody else takes datagrams away ---- */
 
-static bool find_in_queue(struct sb_datagram_sock *ds, struct arrival *a)
+static bool find_in_queue(struct sb_datagram_sock *ds, struct sb_arrival *a)
 {
 	a->skb = skb_peek(&ds->sb.sk.sk_receive_queue);
 	if (!a->skb)
@@ -170,7 +141,7 @@ static bool find_in_queue(struct sb_datagram_sock *ds, struct arrival *a)
 	return true;
 }
 
-static bool find(struct sb_datagram_sock *ds, struct arrival *a)
+static bool find(struct sb_datagram_sock *ds, struct sb_arrival *a)
 {
 	if (ds->from_queue && find_in_queue(ds, a))
 		return true;
@@ -185,9 +156,111 @@ static bool find(struct sb_datagram_sock *ds, struct arrival *a)
 	return true;
 }
 
+/* ---- SO_PEEK_OFF: peeking goes on behind what was peeked at ---- */
+
+/**
+ * struct peek - how far one has gone through what waits
+ * @ring:    bytes of the ring that were passed
+ * @skb:     the last of the queue that was passed, or NULL
+ * @empties: datagrams of no bytes that were passed
+ */
+struct peek {
+	u32 ring;
+	struct sk_buff *skb;
+	u32 empties;
+};
+
+static bool peek_in_ring(struct sb_datagram_sock *ds, struct sb_arrival *a,
+			 struct peek *p)
+{
+	struct sb_reader *r = sb_arrival_reader(ds);
+	u32 held = r ? sb_reader_held(r) : 0;
+	s64 room;
+
+	for (; held > p->ring; p->ring += room) {
+		a->payload = sb_arrival_area(ds) +
+			     ((sb_reader_offset(r) + p->ring) & (r->size - 1));
+		sb_datagram_copy(&a->header, a->payload);
+		a->payload += sizeof(a->header);
+		room = sb_datagram_check(&a->header, held - p->ring);
+		/* whoever gets there tells that it is a lie */
+		if (room < 0)
+			return false;
+		a->skb = NULL;
+		a->room = room;
+		if (is_wanted(ds, &a->header))
+			return true;
+	}
+	return false;
+}
+
+static bool peek_in_queue(struct sb_datagram_sock *ds, struct sb_arrival *a,
+			  const struct peek *p)
+{
+	struct sk_buff_head *queue = &ds->sb.sk.sk_receive_queue;
+	struct sk_buff *skb;
+
+	spin_lock_bh(&queue->lock);
+	skb = p->skb ? skb_peek_next(p->skb, queue) : skb_peek(queue);
+	spin_unlock_bh(&queue->lock);
+	if (!skb)
+		return false;
+	a->skb = skb;
+	a->header = *sb_datagram_header(skb);
+	return true;
+}
+
+/* One of no bytes is passed when it was peeked at, or there is more to pass */
+static bool passes(struct sb_datagram_sock *ds, const struct sb_arrival *a,
+		   struct peek *p, u32 off)
+{
+	if (a->header.bytes)
+		return off >= a->header.bytes;
+	if (off || p->empties < ds->peeked_empties) {
+		p->empties++;
+		return true;
+	}
+	ds->peeked_empties = p->empties + 1;
+	return false;
+}
+
+/* They take turns as if each that was passed had been received */
+static bool pass(struct sb_datagram_sock *ds, struct sb_arrival *a, u32 *off)
+{
+	struct peek p = {};
+
+	while (passes(ds, a, &p, *off)) {
+		*off -= a->header.bytes;
+		if (a->skb)
+			p.skb = a->skb;
+		else
+			p.ring += a->room;
+		if (!(!a->skb && peek_in_queue(ds, a, &p)) &&
+		    !peek_in_ring(ds, a, &p) && !peek_in_queue(ds, a, &p))
+			return false;
+	}
+	return true;
+}
+
+/* The one that these flags mean, and where in it to begin */
+static bool seek(struct sb_datagram_sock *ds, struct sb_arrival *a, int flags,
+		 u32 *off)
+{
+	s32 start = READ_ONCE(ds->sb.sk.sk_peek_off);
+
+	*off = 0;
+	if (!find(ds, a))
+		return false;
+	if (likely(!(flags & MSG_PEEK) || start < 0) ||
+	    sb_datagram_is_ping(&ds->sb.sk))
+		return true;
+	*off = start;
+	return pass(ds, a, off);
+}
+
 u32 sb_datagram_next_bytes(struct sb_datagram_sock *ds)
 {
-	struct arrival a;
+	struct sb_arrival a;
 
 	return find(ds, &a) ? a.header.bytes : 0;
 }
@@ -213,11 +286,13 @@ static void keep_up(struct sb_datagram_sock *ds)
 		sb_datagram_flush(ds);
 }
 
-static void take(struct sb_datagram_sock *ds, struct arrival *a)
+static void take(struct sb_datagram_sock *ds, struct sb_arrival *a)
 {
 	struct sock *sk = &ds->sb.sk;
 	struct sb_reader *r;
 
+	if (unlikely(ds->peeked_empties) && !a->header.bytes)
+		ds->peeked_empties--;
 	/* the other place is next */
 	ds->from_queue = !a->skb;
 	if (a->skb) {
@@ -225,24 +300,24 @@ static void take(struct sb_datagram_sock *ds, struct arrival *a)
 		sb_datagram_skb_done(ds, a->skb);
 		return;
 	}
-	consume(ds, reader(ds), a->room);
+	consume(ds, sb_arrival_reader(ds), a->room);
 	keep_up(ds);
 	/* they must hear of the next */
-	r = reader(ds);
+	r = sb_arrival_reader(ds);
 	if (r && !sb_reader_held(r) && is_watched(sk) && sb_datagram_arm(ds))
 		sk->sk_data_ready(sk);
 }
 
 /* Bytes, or -EFAULT */
-static int copy_payload(struct sb_datagram_sock *ds, const struct arrival *a,
-			struct msghdr *msg, u32 bytes)
+static int copy_payload(struct sb_datagram_sock *ds, const struct sb_arrival *a,
+			struct msghdr *msg, u32 off, u32 bytes)
 {
 	u8 head[SB_PING_BYTES];
 	u32 done = 0;
 
 	if (a->skb)
-		return skb_copy_datagram_msg(a->skb, 0, msg, bytes) ? -EFAULT
-								    : bytes;
+		return skb_copy_datagram_msg(a->skb, off, msg, bytes) ? -EFAULT
+								      : bytes;
 	if (sb_datagram_is_ping(&ds->sb.sk)) {
 		memcpy(head, a->payload, sizeof(head));
 		sb_datagram_ping_renumber(&ds->sb.sk, head);
@@ -251,8 +326,8 @@ static int copy_payload(struct sb_datagram_sock *ds, const struct arrival *a,
 			return -EFAULT;
 	}
 	/* within the area: see transfer.c */
-	if (_copy_to_iter(a->payload + done, bytes - done, &msg->msg_iter) !=
-	    bytes - done)
+	if (_copy_to_iter(a->payload + off + done, bytes - done,
+			  &msg->msg_iter) != bytes - done)
 		return -EFAULT;
 	return bytes;
 }
@@ -270,7 +345,7 @@ static void put_name(const struct sock *sk, const struct sb_datagram *h,
 }
 
 /* Datagrams of this socket that were lost before this one */
-static u32 count_drops(struct sb_datagram_sock *ds, const struct arrival *a)
+static u32 count_drops(struct sb_datagram_sock *ds, const struct sb_arrival *a)
 {
 	u32 in_guest = atomic_read(&ds->sb.sk.sk_drops);
 
@@ -279,117 +354,8 @@ static u32 count_drops(struct sb_datagram_sock *ds, const struct arrival *a)
 	return in_guest + ds->drops + ds->told_drops;
 }
 
-/* ---- UDP_GRO: datagrams that are alike are received together ---- */
-
-/**
- * struct joined - what one message holds
- * @last:  header of the last datagram
- * @bytes: of all
- * @room:  bytes that the program has for them
- * @count: datagrams
- */
-struct joined {
-	struct sb_datagram last;
-	u32 bytes;
-	u32 room;
-	u32 count;
-};
-
-/* As long as the first, or shorter and then the last of them */
-static bool may_follow(const struct arrival *a, const struct joined *j,
-		       const struct sb_datagram *next)
-{
-	const struct sb_datagram *first = &a->header;
-
-	return next->kind == first->kind && next->flags == first->flags &&
-	       next->bytes && next->bytes <= first->bytes &&
-	       next->bytes <= j->room - j->bytes &&
-	       next->remote.port == first->remote.port &&
-	       sb_address_equal(&next->remote, &first->remote) &&
-	       !memcmp(next->local, first->local, sizeof(first->local)) &&
-	       next->interface == first->interface &&
-	       next->hops == first->hops && next->tos == first->tos;
-}
-
-static bool copy_whole(const u8 *from, u32 bytes, struct iov_iter *to)
-{
-	size_t copied = copy_to_iter(from, bytes, to);
-
-	if (copied == bytes)
-		return true;
-	iov_iter_revert(to, copied);
-	return false;
-}
-
-/* Their records are taken with the first one's, by its @room */
-static bool join_from_ring(struct sb_datagram_sock *ds, struct arrival *a,
-			   struct joined *j, struct msghdr *msg)
-{
-	struct sb_reader *r = reader(ds);
-	u32 held = sb_reader_held(r) - a->room;
-	const u8 *at;
-	s64 room;
-
-	if (!held)
-		return false;
-	at = area(ds) + ((sb_reader_offset(r) + a->room) & (r->size - 1));
-	sb_datagram_copy(&j->last, at);
-	room = sb_datagram_check(&j->last, held);
-	if (room < 0 || !may_follow(a, j, &j->last) ||
-	    !copy_whole(at + sizeof(j->last), j->last.bytes, &msg->msg_iter))
-		return false;
-	a->room += room;
-	return true;
-}
-
-/* Others only append to the queue: the first one stays until it is taken */
-static bool join_from_queue(struct sb_datagram_sock *ds, struct arrival *a,
-			    struct joined *j, struct msghdr *msg)
-{
-	struct sk_buff_head *queue = &ds->sb.sk.sk_receive_queue;
-	struct sk_buff *next;
-
-	spin_lock_bh(&queue->lock);
-	next = skb_peek_next(a->skb, queue);
-	spin_unlock_bh(&queue->lock);
-	if (!next)
-		return false;
-	j->last = *sb_datagram_header(next);
-	if (!may_follow(a, j, &j->last) ||
-	    skb_copy_datagram_msg(next, 0, msg, j->last.bytes))
-		return false;
-	skb_unlink(next, queue);
-	consume_skb(next);
-	return true;
-}
-
-/*
- * What follows the first datagram, which was copied, joins it as Linux joins
- * what a network card received together; @info then says how long each is.
- * Returns: bytes in all.
- */
-static u32 join_more(struct sb_datagram_sock *ds, struct arrival *a,
-		     struct msghdr *msg, size_t room)
-{
-	struct joined j = { .last = a->header,
-			    .bytes = a->header.bytes,
-			    .room = min_t(size_t, room, SB_DATAGRAM_MAX_IPV4),
-			    .count = 1 };
-
-	while (j.count < JOINED_MAX && j.last.bytes == a->header.bytes &&
-	       (a->skb ? join_from_queue(ds, a, &j, msg)
-		       : join_from_ring(ds, a, &j, msg))) {
-		j.bytes += j.last.bytes;
-		j.count++;
-		a->header.drops = j.last.drops;
-	}
-	if (j.count > 1)
-		a->header.info = a->header.bytes;
-	return j.bytes;
-}
-
-static bool may_join(const struct sb_datagram_sock *ds, const struct arrival *a,
-		     size_t room, int flags)
+static bool may_join(const struct sb_datagram_sock *ds,
+		     const struct sb_arrival *a, size_t room, int flags)
 {
 	return unlikely(ds->sb.hints.changed[SB_HINT_UDP_GRO]) &&
 	       !sb_datagram_is_ping(&ds->sb.sk) && !(flags & MSG_PEEK) &&
@@ -398,25 +364,28 @@ static bool may_join(const struct sb_datagram_sock *ds, const struct arrival *a,
 	       !(a->header.flags & SB_DATAGRAM_CUT);
 }
 
-static int receive_one(struct sb_datagram_sock *ds, struct arrival *a,
-		       struct msghdr *msg, size_t room, int flags)
+/* From byte @off of it; what the next peek skips moves as in Linux */
+static int receive_one(struct sb_datagram_sock *ds, struct sb_arrival *a,
+		       struct msghdr *msg, size_t room, int flags, u32 off)
 {
-	u32 bytes = min_t(size_t, room, a->header.bytes);
+	struct sock *sk = &ds->sb.sk;
+	u32 left = a->header.bytes - off;
 	ktime_t time = a->skb ? a->skb->tstamp : 0;
-	int result = copy_payload(ds, a, msg, bytes);
+	int result = copy_payload(ds, a, msg, off, min_t(size_t, room, left));
 
 	a->header.info = 0;
 	if (result >= 0) {
 		if (may_join(ds, a, room, flags))
-			result = join_more(ds, a, msg, room);
-		if (bytes < a->header.bytes ||
+			result = sb_arrival_join(ds, a, msg, room);
+		if ((room <= left && room < a->header.bytes) ||
 		    (!a->skb && a->header.flags & SB_DATAGRAM_CUT))
 			msg->msg_flags |= MSG_TRUNC;
 		if (flags & MSG_TRUNC)
 			result = max_t(int, result, a->header.bytes);
-		put_name(&ds->sb.sk, &a->header, msg);
+		put_name(sk, &a->header, msg);
 		sb_datagram_put_controls(ds, msg, &a->header, time,
 					 count_drops(ds, a));
+		sk_peek_offset_bwd(sk, flags & MSG_PEEK ? -result : result);
 	}
 	/* what cannot be copied is gone, as in Linux */
 	if (!(flags & MSG_PEEK))
@@ -426,9 +395,18 @@ static int receive_one(struct sb_datagram_sock *ds, struct arrival *a,
 
 /* ---- waiting ---- */
 
+/* Nothing can when the ring is full of what was peeked at */
+static bool more_came(struct sb_datagram_sock *ds)
+{
+	struct sb_reader *r = sb_arrival_reader(ds);
+	u32 held = r ? sb_reader_held(r) : 0;
+
+	return sb_datagram_arm(ds) && !(r && held == r->size);
+}
+
 /* 0: there is one. Otherwise the end: 1 for a closed direction, or -errno */
-static int wait_for_one(struct sb_datagram_sock *ds, struct arrival *a,
-			long timeo)
+static int wait_for_one(struct sb_datagram_sock *ds, struct sb_arrival *a,
+			long timeo, int flags, u32 *off)
 {
 	struct sock *sk = &ds->sb.sk;
 	struct wait_queue_entry wait;
@@ -439,12 +417,12 @@ static int wait_for_one(struct sb_datagram_sock *ds, struct arrival *a,
 	sb_wait_begin(sk, &wait);
 	for (;;) {
 		error = sock_error(sk);
-		if (error || find(ds, a))
+		if (error || seek(ds, a, flags, off))
 			break;
 		error = sk->sk_shutdown & RCV_SHUTDOWN ? 1 : 0;
 		if (error)
 			break;
-		if (sb_datagram_arm(ds))
+		if (more_came(ds))
 			continue;
 		sk_set_bit(SOCKWQ_ASYNC_WAITDATA, sk);
 		error = sb_wait_sleep(sk, &wait, &timeo);
@@ -462,20 +440,21 @@ static int receive_locked(struct sb_datagram_sock *ds, struct msghdr *msg,
 {
 	struct sock *sk = &ds->sb.sk;
 	long timeo = sock_rcvtimeo(sk, flags & MSG_DONTWAIT);
-	struct arrival a;
+	struct sb_arrival a;
+	u32 off;
 	int error;
 
 	sb_datagram_flush(ds);
 	error = sock_error(sk);
 	if (error)
 		return error;
-	if (!find(ds, &a)) {
+	if (!seek(ds, &a, flags, &off)) {
 		sb_datagram_look(ds);
-		error = wait_for_one(ds, &a, timeo);
+		error = wait_for_one(ds, &a, timeo, flags, &off);
 	}
 	if (error)
 		return error < 0 ? error : 0;
-	return receive_one(ds, &a, msg, bytes, flags);
+	return receive_one(ds, &a, msg, bytes, flags, off);
 }
 
 int sb_datagram_receive(struct socket *sock, struct msghdr *msg, size_t bytes,

@@ -219,6 +219,30 @@ static void told_of_each(struct world *w)
 			   v4 ? IP_TOS : IPV6_TCLASS));
 }
 
+/* What is peeked at comes while one waits for it, and is received after that */
+static void peeked_on(struct world *w)
+{
+	struct dgram_far p = dgram_far(w);
+	uint8_t buffer[100];
+	unsigned int i;
+
+	dgram_send(p.near, 10, 1);
+	far_ask(w, "udprecv %d 10 1", p.far);
+	near_set(p.near, SOL_SOCKET, SO_PEEK_OFF, 0);
+	for (i = 1; i <= 5; i++)
+		far_ask(w, "udpsend %d %u %u", p.far, i * 10, i);
+	for (i = 1; i <= 5; i++) {
+		must_be(recv(p.near, buffer, sizeof(buffer), MSG_PEEK), i * 10);
+		must(pattern_check(buffer, i * 10, i, 0) == i * 10);
+	}
+	far_start(w, "udpsend %d 60 6", p.far);
+	must_be(recv(p.near, buffer, sizeof(buffer), MSG_PEEK), 60);
+	far_finish(w);
+	for (i = 1; i <= 6; i++)
+		dgram_recv(p.near, i * 10, i);
+	must_be(near_get(p.near, SOL_SOCKET, SO_PEEK_OFF), 0);
+}
+
 /* The port that getsockname() tells is the one that others can send to */
 static void published(struct world *w)
 {
@@ -292,6 +316,7 @@ const struct check_case datagram_far_cases[] = {
 	{ "datagram-far-unconnected", unconnected, ONCE },
 	{ "datagram-far-filtered", filtered, ONCE },
 	{ "datagram-far-joined", joined, ONCE },
+	{ "datagram-far-peeked-on", peeked_on, ONCE },
 	{ "datagram-far-refused", refused, ONCE },
 	{ "datagram-far-refused-queue", refused_queue, ONCE },
 	{ "datagram-far-flood-out", flood_out, ONCE },

@@ -15,6 +15,7 @@
 
 #include "datagram.h"
 #include "near.h"
+#include "pattern.h"
 
 /* Long rows are read better with short words */
 #define ANY NEAR_ANY
@@ -474,6 +475,51 @@ static void cork(struct world *w)
 	must_be(recv(p.b, buffer, sizeof(buffer), 0), 1);
 }
 
+/* The next peek tells @bytes, of a datagram of @seed from @offset on */
+static void peek_is(int fd, size_t room, size_t bytes, unsigned int seed,
+		    size_t offset)
+{
+	uint8_t buffer[100];
+
+	must_be(recv(fd, buffer, room, MSG_PEEK), (ssize_t)bytes);
+	must(pattern_check(buffer, bytes, seed, offset) == bytes);
+}
+
+static void peek_offset(struct world *w)
+{
+	struct dgram_pair p = dgram_pair(w);
+	char byte;
+
+	must_be(near_get(p.b, SOL_SOCKET, SO_PEEK_OFF), -1);
+	near_set(p.b, SOL_SOCKET, SO_PEEK_OFF, 0);
+	dgram_send(p.a, 10, 1);
+	dgram_send(p.a, 20, 2);
+	peek_is(p.b, 4, 4, 1, 0);
+	peek_is(p.b, 100, 6, 1, 4);
+	/* on into the next one */
+	peek_is(p.b, 100, 20, 2, 0);
+	must_be(near_get(p.b, SOL_SOCKET, SO_PEEK_OFF), 30);
+	must_fail(recv(p.b, &byte, 1, MSG_PEEK | MSG_DONTWAIT), EAGAIN);
+	dgram_recv(p.b, 10, 1);
+	must_be(near_get(p.b, SOL_SOCKET, SO_PEEK_OFF), 20);
+	near_set(p.b, SOL_SOCKET, SO_PEEK_OFF, 5);
+	peek_is(p.b, 100, 15, 2, 5);
+	dgram_recv(p.b, 20, 2);
+	must_be(near_get(p.b, SOL_SOCKET, SO_PEEK_OFF), 0);
+	/* one of no bytes is peeked at once */
+	dgram_send(p.a, 0, 3);
+	dgram_send(p.a, 5, 4);
+	peek_is(p.b, 100, 0, 3, 0);
+	peek_is(p.b, 100, 5, 4, 0);
+	dgram_recv(p.b, 0, 3);
+	dgram_recv(p.b, 5, 4);
+	/* without it each peek begins at the first */
+	near_set(p.b, SOL_SOCKET, SO_PEEK_OFF, -1);
+	dgram_send(p.a, 7, 5);
+	peek_is(p.b, 100, 7, 5, 0);
+	peek_is(p.b, 100, 7, 5, 0);
+}
+
 const struct check_case datagram_option_cases[] = {
 	{ "datagram-option-values", values, ONCE },
 	{ "datagram-option-refused", refused, ONCE },
@@ -483,6 +529,7 @@ const struct check_case datagram_option_cases[] = {
 	{ "datagram-option-refuse-source", refuse_source, ONCE },
 	{ "datagram-option-told-of-mapped", told_of_mapped, ONCE },
 	{ "datagram-option-probe", probe, ONCE },
+	{ "datagram-option-peek-offset", peek_offset, ONCE },
 	{ "datagram-option-hops-and-tos", hops_and_tos, ONCE },
 	{ "datagram-option-original-destination", original_destination, ONCE },
 	{ "datagram-option-timestamps", timestamps, ONCE },
