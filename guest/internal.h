@@ -167,12 +167,15 @@ struct sb_table_page {
  * @ready:  newest first
  * @count:  its length
  * @low:    its smallest length since the last sweep
+ * @surplus: how many that sweep found too much, and are still there; the
+ *           sweep's alone
  * @wanted: how many did not find one since circuits were last made
  */
 struct sb_pool {
 	struct list_head ready;
 	u32 count;
 	u32 low;
+	u32 surplus;
 	atomic_t wanted;
 };
 
@@ -202,6 +205,7 @@ struct sb_pool {
  * @ending:    circuits in state ENDING
  * @work:      fills the pool, ends grants
  * @sweep:     trims the pool, resets circuits that do not close
+ * @sweep_at:  when it is due, in jiffies; in between it only trims
  * @left:      the sweep has dropped its reference
  * @patience:  until grants that did not end are tried again, jiffies
  * @free:      frees the line
@@ -233,6 +237,7 @@ struct sb_guest_line {
 	struct list_head ending;
 	struct work_struct work;
 	struct delayed_work sweep;
+	unsigned long sweep_at;
 	bool left;
 	unsigned long patience;
 	struct delayed_work free;

@@ -25,12 +25,12 @@
 /* Circuits of one size that are made in one go for those that asked */
 #define SB_GROW_BATCH 16u
 
-/* Ready circuits a line keeps: at least, at most; the target doubles when the
- * pool ran dry and halves in every idle period
- */
+/* Ready circuits a line keeps: at least; and of those idle, at most */
 #define SB_POOL_MIN 4u
 #define SB_POOL_MAX 256u
-#define SB_POOL_IDLE_S 10u
+/* What is too much goes back in so many pages at a time, so often */
+#define SB_TRIM_PAGES 64u
+#define SB_TRIM_MS 20u
 
 /* Blank circuits (pages and mapping, no grants) kept for in-guest use */
 #define SB_BLANK_MAX 16u

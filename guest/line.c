@@ -191,6 +191,7 @@ struct sb_guest_line *sb_line_create(u16 number, u8 kind, domid_t domain)
 	}
 	sb_store(&line->header->magic, SB_LINE_MAGIC);
 	sb_withheld_begin(line);
+	line->sweep_at = jiffies;
 	queue_delayed_work(sb_workqueue, &line->sweep, SB_SWEEP_S * HZ);
 	return line;
 }

@@ -269,26 +269,45 @@ static u32 surplus(const struct sb_guest_line *line, const struct sb_pool *pool)
 	return low;
 }
 
-static void trim(struct sb_guest_line *line, struct sb_pool *pool)
+void sb_pool_look_over(struct sb_guest_line *line)
 {
-	u32 count = surplus(line, pool);
-	struct sb_circuit *c;
+	struct sb_pool *pool;
+	unsigned int i;
 
-	while (count--) {
-		c = pop(line, pool);
-		if (!c)
-			break;
-		sb_ending_revoke(c);
-	}
 	spin_lock_bh(&line->lock);
-	pool->low = pool->count;
+	for (i = 0; i < ARRAY_SIZE(line->pool); i++) {
+		pool = &line->pool[i];
+		pool->surplus = surplus(line, pool);
+		pool->low = pool->count - pool->surplus;
+	}
 	spin_unlock_bh(&line->lock);
 }
 
-void sb_pool_trim(struct sb_guest_line *line)
+/* One circuit that is too many, if there still is one */
+static struct sb_circuit *pop_surplus(struct sb_guest_line *line,
+				      struct sb_pool *pool)
 {
-	unsigned int i;
+	if (!pool->surplus || READ_ONCE(pool->count) <= kept(line, pool))
+		pool->surplus = 0;
+	if (!pool->surplus)
+		return NULL;
+	pool->surplus--;
+	return pop(line, pool);
+}
 
-	for (i = 0; i < ARRAY_SIZE(line->pool); i++)
-		trim(line, &line->pool[i]);
+bool sb_pool_trim(struct sb_guest_line *line)
+{
+	unsigned int i = 0, pages = 0;
+	struct sb_circuit *c;
+
+	while (i < ARRAY_SIZE(line->pool) && pages < SB_TRIM_PAGES) {
+		c = pop_surplus(line, &line->pool[i]);
+		if (c) {
+			pages += c->pages;
+			sb_ending_revoke(c);
+		} else {
+			i++;
+		}
+	}
+	return i < ARRAY_SIZE(line->pool);
 }

@@ -58,8 +58,10 @@ void sb_pool_forget_ready(struct sb_circuit *c);
 /* ---- pool.c; the work item ---- */
 /* Make what is missing */
 void sb_pool_refill(struct sb_guest_line *line);
-/* Give up what nobody needed since the last time */
-void sb_pool_trim(struct sb_guest_line *line);
+/* What nobody needed since the last time is too much */
+void sb_pool_look_over(struct sb_guest_line *line);
+/* Give some of that back. True: there is more */
+bool sb_pool_trim(struct sb_guest_line *line);
 
 /* ---- ending.c ---- */
 /* Its grants are to end, in the work item; line->lock held */

@@ -3,8 +3,10 @@
  * upkeep.c - what a line does for its circuits when nobody asks
  *
  * The work item ends grants and fills the pool. The sweep, every few seconds,
- * trims the pool, resets what does not close, ends requests that nobody
- * answers. When the line is lost, each of its circuits is told.
+ * looks what the pool has too much, resets what does not close, ends requests
+ * that nobody answers. What is too much goes back a little at a time: hundreds
+ * of circuits at once would hold up for 20 ms whoever uses the processor. When
+ * the line is lost, each of its circuits is told.
  */
 #include "datagram.h"
 
@@ -80,10 +82,25 @@ static void expire(struct sb_circuit *c)
 	sb_circuit_bell_owner(c);
 }
 
+/* Returns when to come again, in jiffies */
+static unsigned long sweep(struct sb_guest_line *line)
+{
+	if (!time_before(jiffies, line->sweep_at)) {
+		line->sweep_at = jiffies + SB_SWEEP_S * HZ;
+		sb_pool_look_over(line);
+		sb_ending_reset_orphans(line);
+		visit_circuits(line, expire);
+		visit_circuits(line, sb_pool_check);
+	}
+	return sb_pool_trim(line) ? msecs_to_jiffies(SB_TRIM_MS)
+				  : SB_SWEEP_S * HZ;
+}
+
 void sb_pool_sweep(struct work_struct *work)
 {
 	struct sb_guest_line *line =
 		container_of(work, struct sb_guest_line, sweep.work);
+	unsigned long delay = SB_SWEEP_S * HZ;
 
 	if (READ_ONCE(line->lost) && !READ_ONCE(line->used)) {
 		bool left = line->left;
@@ -93,14 +110,10 @@ void sb_pool_sweep(struct work_struct *work)
 			sb_line_put(line);
 		return;
 	}
-	if (!READ_ONCE(line->lost)) {
-		sb_pool_trim(line);
-		sb_ending_reset_orphans(line);
-		visit_circuits(line, expire);
-		visit_circuits(line, sb_pool_check);
-	}
+	if (!READ_ONCE(line->lost))
+		delay = sweep(line);
 	queue_work(sb_workqueue, &line->work);
-	queue_delayed_work(sb_workqueue, &line->sweep, SB_SWEEP_S * HZ);
+	queue_delayed_work(sb_workqueue, &line->sweep, delay);
 }
 
 /* What is nobody's ends; what is somebody's is told to them */
