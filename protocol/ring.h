@@ -86,6 +86,8 @@ static inline void sb_writer_init(struct sb_writer *w,
 	w->produced = 0;
 	w->published = 0;
 	w->consumed = 0;
+	/* zero would ask for a bell with the first byte that is read */
+	sb_store(&w->mine->space_event, 0xffffffffu);
 }
 
 static inline void sb_reader_init(struct sb_reader *r,

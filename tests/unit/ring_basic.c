@@ -68,6 +68,18 @@ START_TEST(new_ring_is_empty)
 }
 END_TEST
 
+START_TEST(the_first_byte_rings_when_written_and_not_when_read)
+{
+	memset(&page, 0, sizeof(page));
+	sb_writer_init(&w, &page, SB_OWNER, AREA_BYTES);
+	sb_reader_init(&r, &page, SB_PEER, AREA_BYTES);
+	produce(1);
+	ck_assert(sb_writer_publish(&w));
+	consume(1);
+	ck_assert(!sb_reader_release(&r));
+}
+END_TEST
+
 START_TEST(bytes_show_only_when_published_and_room_when_released)
 {
 	ring_at(starts[_i]);
@@ -240,6 +252,8 @@ int main(void)
 
 	tcase_add_test(tests, sizes_follow_the_order);
 	tcase_add_test(tests, new_ring_is_empty);
+	tcase_add_test(tests,
+		       the_first_byte_rings_when_written_and_not_when_read);
 #define AT_EVERY_START(test) tcase_add_loop_test(tests, test, 0, STARTS)
 	AT_EVERY_START(bytes_show_only_when_published_and_room_when_released);
 	AT_EVERY_START(offset_and_run_meet_at_the_wrap);
