@@ -57,9 +57,9 @@ int hypervisor_notify(struct hypervisor *h, int channel);
 /**
  * hypervisor_pending() - take the next pending channel, now masked
  *
- * Return: the channel, or -EAGAIN when there is none. Channels that became
- * pending meanwhile may need another look at the file descriptor: watch it
- * level-triggered, and call this until -EAGAIN each time.
+ * Return: the channel, or -EAGAIN when there is none. Call this until -EAGAIN
+ * each time: then the file descriptor tells of channels that have become
+ * pending meanwhile, watched edge-triggered or not.
  */
 int hypervisor_pending(struct hypervisor *h);
 /* Unmask after the work that the event asked for */

@@ -305,22 +305,27 @@ static void set_heard(struct local *l, int channel, bool heard)
 	epoll_ctl(l->set, EPOLL_CTL_MOD, l->channel[channel].wait, &event);
 }
 
-static int pending(struct hypervisor *h)
+/* Return: are there any? */
+static bool take_events(struct local *l)
 {
-	struct local *l = local_of(h);
 	bool all_taken = l->events && l->events < (int)HYPERVISOR_BATCH;
+
+	l->next = 0;
+	l->events = 0;
+	/* a wait that did not fill the buffer took all there was */
+	if (all_taken)
+		return false;
+	l->events = epoll_wait(l->set, l->event, HYPERVISOR_BATCH, 0);
+	if (l->events < 0)
+		l->events = 0;
+	return l->events;
+}
+
+/* The next of those taken that is not masked, or -EAGAIN */
+static int next_channel(struct local *l)
+{
 	struct channel *c;
 
-	if (l->next == l->events) {
-		l->next = 0;
-		l->events = 0;
-		/* a wait that did not fill the buffer took all there was */
-		if (all_taken)
-			return -EAGAIN;
-		l->events = epoll_wait(l->set, l->event, HYPERVISOR_BATCH, 0);
-		if (l->events < 0)
-			l->events = 0;
-	}
 	while (l->next < l->events) {
 		int channel = l->event[l->next++].data.u32;
 
@@ -334,9 +339,18 @@ static int pending(struct hypervisor *h)
 		c->missed = true;
 		set_heard(l, channel, false);
 	}
-	l->next = 0;
-	l->events = 0;
 	return -EAGAIN;
+}
+
+static int pending(struct hypervisor *h)
+{
+	struct local *l = local_of(h);
+	int channel;
+
+	do
+		channel = next_channel(l);
+	while (channel < 0 && take_events(l));
+	return channel;
 }
 
 static int unmask_all(struct hypervisor *h, const int *channel,

@@ -209,6 +209,7 @@ static void dispatch(struct loop *loop)
 
 int loop_turn(struct loop *loop, int timeout_ms)
 {
+	loop->turns++;
 	if ((loop->before_sleep && loop->before_sleep(loop)) || is_due(loop))
 		timeout_ms = 0;
 	if (timeout_ms)

@@ -64,6 +64,7 @@ struct loop_timer {
  *                returns true when there is more work: the wait then only
  *                looks for events
  * @owner:        for before_sleep
+ * @turns:        so far
  * @events:       fetched, being dispatched from @at to @count
  * @closing:      descriptors to be closed before the loop looks for events
  * @closings:     how many
@@ -77,6 +78,7 @@ struct loop {
 	uint64_t alarm_ms;
 	bool (*before_sleep)(struct loop *loop);
 	void *owner;
+	uint32_t turns;
 	int at;
 	int count;
 	struct epoll_event events[LOOP_EVENTS];
@@ -119,6 +121,12 @@ void loop_close_later(struct loop *loop, struct loop_watch *watch);
 static inline uint64_t loop_now(const struct loop *loop)
 {
 	return loop->now_ms;
+}
+
+/* The same from before_sleep() to the last event that its wait has told of */
+static inline uint32_t loop_turns(const struct loop *loop)
+{
+	return loop->turns;
 }
 
 /* (Re)start a timer. Cost grows with running timers: for tens, not thousands */

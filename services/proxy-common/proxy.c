@@ -167,10 +167,8 @@ static void channels_ready(struct loop_watch *watch, uint32_t events)
 	struct line *l;
 	int channel;
 
-	for (int i = 0; i < (int)HYPERVISOR_BATCH; i++) {
-		channel = hypervisor_pending(p->port);
-		if (channel < 0)
-			return;
+	/* each is masked now: there are no more than lines */
+	while ((channel = hypervisor_pending(p->port)) >= 0) {
 		l = (unsigned int)channel < p->channels_max
 			    ? p->by_channel[channel].line
 			    : NULL;
@@ -203,7 +201,7 @@ int proxy_init(struct proxy *p)
 	p->service.loop.owner = p;
 	p->channels.ready = channels_ready;
 	return loop_watch(&p->service.loop, &p->channels,
-			  hypervisor_channel_fd(p->port), EPOLLIN);
+			  hypervisor_channel_fd(p->port), EPOLLIN | EPOLLET);
 }
 
 void proxy_fini(struct proxy *p)

@@ -11,6 +11,12 @@
  * (RFC 7600's 192.0.0.8, and one of the discard prefix), for what a guest
  * sends to a loopback address stays inside the guest.
  *
+ * The loop tells of a socket that has datagrams until it is empty. So when one
+ * has come, which is the rule for answers, one is read, and no second call has
+ * to find out that there are no more. A socket that has more, or is not read
+ * for whatever reason, tells only what is new from then on, and is read until
+ * it is empty.
+ *
  * System calls: socket, setsockopt, bind, getsockname, epoll_ctl, close.
  */
 #include <errno.h>
@@ -28,10 +34,31 @@
 static const uint8_t dummy_ipv4[16] = { 192, 0, 0, 8 };
 static const uint8_t dummy_ipv6[16] = { 1, 0, [15] = 1 };
 
+void outlet_tell(struct outlet *o, bool once)
+{
+	uint32_t events = EPOLLIN;
+
+	if (o->out_watched)
+		events |= EPOLLOUT;
+	if (once)
+		events |= EPOLLET;
+	o->once = once;
+	loop_rewatch(o->loop, &o->watch, events);
+}
+
+/* Has it more than is read at once, or is it not read? */
+static bool tells_again(const struct outlet *o)
+{
+	return !o->at || o->readable || o->failed ||
+	       o->turn == loop_turns(o->loop);
+}
+
 static void socket_ready(struct loop_watch *watch, uint32_t events)
 {
 	struct outlet *o = loop_owner(watch, struct outlet, watch);
 
+	if (!o->once && tells_again(o))
+		outlet_tell(o, true);
 	/* nobody's at the moment */
 	if (!o->at)
 		return;
@@ -49,8 +76,7 @@ void outlet_blocked(struct outlet *o)
 		return;
 	o->out_watched = true;
 	/* tells at once when there is room again by now */
-	loop_rewatch(&o->at->circuit.line->proxy->service.loop, &o->watch,
-		     EPOLLIN | EPOLLOUT | EPOLLET);
+	outlet_tell(o, true);
 }
 
 static void switch_on(int fd, int level, int name)
@@ -235,7 +261,10 @@ static int start(struct outlet *o, struct datagrams *d, int fd,
 		error = bind_place(o, d, fd, place);
 	o->watch.fd = -1;
 	o->watch.ready = socket_ready;
-	if (!error && loop_watch(loop, &o->watch, fd, EPOLLIN | EPOLLET) < 0)
+	o->loop = loop;
+	o->once = false;
+	o->turn = loop_turns(loop) - 1;
+	if (!error && loop_watch(loop, &o->watch, fd, EPOLLIN) < 0)
 		error = -ENOBUFS;
 	if (!error)
 		rest_begin(o);

@@ -9,10 +9,13 @@
  * many, nothing is moved; otherwise records are moved together, in the guest's
  * memory, before the guest can see them.
  *
+ * A socket of which the loop tells until it is empty (outlet.c) gets one place:
+ * if there is more it will be told.
+ *
  * A guest that does not read fills its ring, then its socket's buffer; then
  * the kernel drops, which costs this process nothing, and counts.
  *
- * System calls: recvmmsg, setsockopt.
+ * System calls: recvmmsg, recvmsg, setsockopt.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -243,12 +246,13 @@ static void lay_out(const struct circuit *c, unsigned int i, uint32_t index,
 }
 
 /* Return: how many places there are in @room bytes, each but the last alike */
-static unsigned int lay_out_all(const struct datagrams *d, uint32_t room)
+static unsigned int lay_out_all(const struct datagrams *d, uint32_t room,
+				unsigned int places)
 {
 	const struct circuit *c = &d->circuit;
 	uint32_t slot = sb_datagram_room(d->outlet->expected);
 	uint32_t index = c->rx.produced, rest;
-	unsigned int n = least(room / slot, d->outlet->places);
+	unsigned int n = least(room / slot, places);
 
 	if (!n)
 		n = 1;
@@ -370,6 +374,21 @@ static void settle_all(struct datagrams *d, unsigned int count)
 	receive_publish(d);
 }
 
+/* Return: how many came, or -1 */
+static int receive(const struct outlet *o, unsigned int wanted)
+{
+	ssize_t got;
+
+	if (wanted > 1)
+		return recvmmsg(o->watch.fd, message, wanted, MSG_DONTWAIT,
+				NULL);
+	got = recvmsg(o->watch.fd, &message[0].msg_hdr, MSG_DONTWAIT);
+	if (got < 0)
+		return -1;
+	message[0].msg_len = (unsigned int)got;
+	return 1;
+}
+
 static void receive_some(struct datagrams *d, uint32_t room)
 {
 	struct outlet *o = d->outlet;
@@ -378,16 +397,21 @@ static void receive_some(struct datagrams *d, uint32_t room)
 
 	if (o->expected < LIMIT_EXPECTED_LEAST)
 		o->expected = LIMIT_EXPECTED_LEAST;
-	wanted = lay_out_all(d, room);
-	got = recvmmsg(o->watch.fd, message, wanted, MSG_DONTWAIT, NULL);
+	wanted = lay_out_all(d, room, o->once ? o->places : 1);
+	got = receive(o, wanted);
+	o->turn = loop_turns(o->loop);
 	/* an error of an earlier datagram: the queue has it */
 	if (got < 0 && errno != EAGAIN && errno != EINTR)
 		o->failed = true;
 	if (got > 0)
 		settle_all(d, (unsigned int)got);
-	expect_more(o, got == (int)wanted);
-	/* fewer than there were places for: the socket is empty */
-	if (got < (int)wanted && !(got < 0 && errno != EAGAIN))
+	if (o->once)
+		expect_more(o, got == (int)wanted);
+	/*
+	 * The loop tells again; or there were fewer than places, so that the
+	 * socket is empty
+	 */
+	if (!o->once || (got < (int)wanted && !(got < 0 && errno != EAGAIN)))
 		o->readable = false;
 	if (o->readable || o->failed)
 		datagrams_look_at(d);

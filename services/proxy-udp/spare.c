@@ -56,10 +56,12 @@ static bool read_drops(int fd, uint32_t *drops)
 bool spare_keep(struct udp_line *ul, struct outlet *o)
 {
 	struct outlet kept = { .watch = o->watch,
+			       .loop = o->loop,
 			       .family = o->family,
 			       .dual = o->dual,
 			       .options = o->options,
-			       .out_watched = o->out_watched,
+			       .once = o->once,
+			       .turn = o->turn,
 			       .counts_drops = o->counts_drops,
 			       .newer = ul->spare };
 
@@ -69,6 +71,8 @@ bool spare_keep(struct udp_line *ul, struct outlet *o)
 		return false;
 	free(o->route);
 	*o = kept;
+	if (o->once)
+		outlet_tell(o, false);
 	outlet_init(o);
 	ul->spare = o;
 	ul->spares++;

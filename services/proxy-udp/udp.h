@@ -132,6 +132,7 @@ struct route {
 /**
  * struct outlet - a socket of Dom0's
  * @watch:     in the loop
+ * @loop:      which one
  * @at:        the circuit that it serves, NULL: it is spare
  * @protocol:  0, or UDP_PROTOCOL_ECHO
  * @family:    of the socket
@@ -144,6 +145,8 @@ struct route {
  * @writable:  may take some
  * @failed:    may have errors in its queue
  * @out_watched: its EPOLLOUT is watched
+ * @once:      the loop tells each thing once (EPOLLET), not until it is taken
+ * @turn:      of the loop, in which it was read last
  * @retried:   the record in front was tried again after an error
  * @one_by_one: so many records are sent each by itself
  * @run_refused: the shortest records of which the kernel takes no runs
@@ -176,6 +179,7 @@ struct route {
  */
 struct outlet {
 	struct loop_watch watch;
+	struct loop *loop;
 	struct datagrams *at;
 	uint8_t protocol;
 	uint8_t family;
@@ -188,7 +192,9 @@ struct outlet {
 	bool writable;
 	bool failed;
 	bool out_watched;
+	bool once;
 	bool retried;
+	uint32_t turn;
 	uint32_t one_by_one;
 	uint32_t run_refused;
 	uint32_t shared;
@@ -296,6 +302,8 @@ static inline bool outlet_rests(const struct outlet *o)
 void outlet_move(struct datagrams *from, struct datagrams *to);
 /* It can take no more: look again when it can */
 void outlet_blocked(struct outlet *o);
+/* How its events are told: each once, or those of reading until it is empty */
+void outlet_tell(struct outlet *o, bool once);
 /* Length of @a for this socket, or 0 when it cannot go there */
 socklen_t outlet_sockaddr(const struct outlet *o, const struct sb_address *a,
 			  struct sockaddr_storage *sa);

@@ -236,6 +236,55 @@ START_TEST(idle_sockets_cost_no_cpu)
 }
 END_TEST
 
+/* More than the ring has room for, and the guest does not read */
+static void flood(struct guest_circuit *c, int fd, const struct sb_address *to)
+{
+	struct sb_address from = stage_udp_pass(c, fd, to, "", 0);
+
+	for (uint32_t i = 0; i < 40; i++)
+		give(fd, &from, 1000, i);
+}
+
+START_TEST(sockets_that_are_not_read_cost_no_cpu)
+{
+	struct guest_circuit *c = stage_udp_open(line, 0);
+	struct sb_address to;
+	int fd = stage_udp_socket(SB_FAMILY_IPV4, &to);
+
+	ck_assert_int_eq(guest_datagram_send(c, &to, "", 0), 0);
+	stage_udp_allow(&stage, &to);
+	stage_udp_take(fd, got, 1, NULL);
+	flood(c, fd, &to);
+	stage_rests(stage.proxy);
+	for (uint32_t i = 0; i < 40; i++)
+		expect_record(c, 1000, i);
+	/* and one by one, as they come */
+	for (uint32_t i = 0; i < 3; i++) {
+		struct sb_address from = stage_udp_pass(c, fd, &to, "", 0);
+
+		give(fd, &from, 10, i);
+		expect_record(c, 10, i);
+	}
+	close(fd);
+}
+END_TEST
+
+START_TEST(sockets_whose_guest_takes_no_more_cost_no_cpu)
+{
+	struct guest_circuit *c = stage_udp_open(line, 0);
+	struct sb_address to;
+	int fd = stage_udp_socket(SB_FAMILY_IPV4, &to);
+
+	ck_assert_int_eq(guest_datagram_send(c, &to, "", 0), 0);
+	stage_udp_allow(&stage, &to);
+	stage_udp_take(fd, got, 1, NULL);
+	guest_circuit_publish(c, SB_OWNER_OFFERED | SB_WORD_STOP);
+	flood(c, fd, &to);
+	stage_rests(stage.proxy);
+	close(fd);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("udp_life");
@@ -251,6 +300,8 @@ int main(void)
 	tcase_add_test(tcase, what_has_ended_does_not_begin_again);
 	tcase_add_test(tcase, a_guest_that_vanishes_leaves_nothing);
 	tcase_add_test(tcase, idle_sockets_cost_no_cpu);
+	tcase_add_test(tcase, sockets_that_are_not_read_cost_no_cpu);
+	tcase_add_test(tcase, sockets_whose_guest_takes_no_more_cost_no_cpu);
 	suite_add_tcase(suite, tcase);
 	return unit_run(suite);
 }
