@@ -20,6 +20,7 @@
  * @handle: of each
  * @page:   PVH: the page at which each grant is mapped
  * @place:  PV: machine address of each page table entry of the row
+ * @gref:   PV: the grants, for whoever maps them once more (view.c)
  * @has_pages: @page was allocated
  * @unmap:  the kernel's, in which there is a work item: not for a stack
  */
@@ -30,6 +31,7 @@ struct sb_mapping {
 	grant_handle_t *handle;
 	struct page **page;
 	u64 *place;
+	u32 *gref;
 	bool has_pages;
 	struct gntab_unmap_queue_data unmap;
 };
@@ -144,6 +146,29 @@ struct sb_mapping *sb_mapping_make(domid_t domain, const u32 *gref,
 void sb_mapping_end(struct sb_mapping *m);
 /* One page: its address, or NULL and no mapping */
 void *sb_mapping_page(domid_t domain, u32 gref, struct sb_mapping **m);
+
+/* ---- view.c: another guest's pages in a PV program's page table ---- */
+struct sb_view;
+
+/* Is there room for so many pages more? */
+bool sb_view_possible(unsigned int count);
+/*
+ * Of an area that is being mapped, with nothing in it yet: its pages are
+ * @gref of @domain, a list that is taken. @lock is the caller's; or ERR_PTR
+ */
+struct sb_view *sb_view_create(struct vm_area_struct *vma, domid_t domain,
+			       u32 *gref, struct mutex *lock);
+/*
+ * Map @count pages from @first on, SB_SHOWN_PAGES at most, if it has not ended.
+ * mmap_lock held, not the view's. -EACCES when Xen does not let us
+ */
+int sb_view_show(struct sb_view *v, struct vm_area_struct *vma,
+		 unsigned int first, unsigned int count);
+bool sb_view_is_of(const struct sb_view *v, const struct vm_area_struct *vma);
+/* Nothing is shown from here on. Lock held */
+void sb_view_end(struct sb_view *v);
+/* It has ended; mmap_lock held, not the view's */
+void sb_view_free(struct sb_view *v);
 
 /* ---- foreign.c: lines that lead to us ---- */
 void sb_foreign_offered(const struct sb_message *m);

@@ -25,9 +25,13 @@
  * @order: of the circuit's areas
  * @count: of @page
  * @spare: of another guest's circuit: what is seen when that is gone; or NULL
- * @lock:  of another guest's circuit: guards @gone and what is mapped
+ * @lock:  of another guest's circuit: guards what follows, and what is mapped
  * @gone:  another guest's pages are not there any more
+ * @failed: because they could not be shown
  * @wrote: of what this end writes something could be seen, and written
+ * @view:  PV: the area that shows another guest's circuit, or NULL
+ * @domain: PV: that guest
+ * @gref:  PV: its grants, instead of pages; or NULL
  * @page:  of the circuit, each referenced unless it is another guest's
  */
 struct sb_exposure {
@@ -37,7 +41,11 @@ struct sb_exposure {
 	struct page *spare;
 	struct mutex lock;
 	bool gone;
+	bool failed;
 	bool wrote;
+	struct sb_view *view;
+	domid_t domain;
+	u32 *gref;
 	struct page *page[];
 };
 
@@ -53,7 +61,8 @@ static void exposure_free(struct kref *ref)
 		put_page(m->spare);
 	for (i = 0; !m->spare && i < m->count; i++)
 		put_page(m->page[i]);
-	kfree(m);
+	kvfree(m->gref);
+	kvfree(m);
 }
 
 static void exposure_put(struct sb_exposure *m)
@@ -61,40 +70,65 @@ static void exposure_put(struct sb_exposure *m)
 	kref_put(&m->ref, exposure_free);
 }
 
-/* Where a circuit's pages are listed; NULL for another guest's, on PV */
-static struct page **pages_of(struct sb_circuit *c)
+static unsigned long area_pages(unsigned int order)
 {
-	return c->foreign ? sb_callee_of(c)->map->page : c->page;
+	return 1 + (4ul << order);
+}
+
+/* Another guest's pages, and this is a PV guest */
+static bool is_granted(struct sb_circuit *c)
+{
+	return c->foreign && sb_callee_of(c)->map->gref;
 }
 
 bool sb_exposure_possible(struct sb_circuit *c)
 {
-	return pages_of(c);
+	return !is_granted(c) || sb_view_possible(area_pages(c->order));
 }
 
-struct sb_exposure *sb_exposure_create(struct sb_circuit *c)
+/* What another guest's circuit needs besides */
+static bool take_foreign(struct sb_exposure *m, struct sb_circuit *c)
 {
-	struct page **page = pages_of(c);
-	struct sb_exposure *m;
+	const u32 *gref = sb_callee_of(c)->map->gref;
 
-	m = kzalloc(struct_size(m, page, c->pages), GFP_KERNEL);
-	if (!m)
-		return NULL;
-	kref_init(&m->ref);
-	mutex_init(&m->lock);
-	m->order = c->order;
-	if (c->foreign) {
-		m->spare = alloc_page(GFP_KERNEL | __GFP_ZERO);
-		if (!m->spare) {
-			kfree(m);
-			return NULL;
-		}
-	}
+	m->spare = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	if (!m->spare || !gref)
+		return m->spare;
+	m->domain = sb_callee_of(c)->line->domain;
+	m->gref = kvcalloc(c->pages, sizeof(*gref), GFP_KERNEL);
+	if (m->gref)
+		memcpy(m->gref, gref, c->pages * sizeof(*gref));
+	return m->gref;
+}
+
+static void take_pages(struct sb_exposure *m, struct sb_circuit *c)
+{
+	struct page **page = c->foreign ? sb_callee_of(c)->map->page : c->page;
+
 	for (; m->count < c->pages; m->count++) {
 		m->page[m->count] = page[m->count];
 		if (!m->spare)
 			get_page(m->page[m->count]);
 	}
+}
+
+struct sb_exposure *sb_exposure_create(struct sb_circuit *c)
+{
+	struct sb_exposure *m;
+
+	m = kvzalloc(struct_size(m, page, is_granted(c) ? 0 : c->pages),
+		     GFP_KERNEL);
+	if (!m)
+		return NULL;
+	kref_init(&m->ref);
+	mutex_init(&m->lock);
+	m->order = c->order;
+	if (c->foreign && !take_foreign(m, c)) {
+		exposure_put(m);
+		return NULL;
+	}
+	if (!m->gref)
+		take_pages(m, c);
 	return m;
 }
 
@@ -126,7 +160,7 @@ void sb_exposure_set(struct sb_sock *sb, struct sb_exposure *m)
 
 static unsigned long exposure_pages(const struct sb_exposure *m)
 {
-	return 1 + (4ul << m->order);
+	return area_pages(m->order);
 }
 
 unsigned long sb_exposure_bytes(const struct sb_exposure *m)
@@ -246,6 +280,21 @@ static int place(pte_t *pte, unsigned long address, void *opaque)
 	return 0;
 }
 
+/* Lock held: the called end's program writes to the second area */
+static void note_writing(struct sb_exposure *m, const struct window *w)
+{
+	if (w->first > 2ul << m->order)
+		m->wrote = true;
+}
+
+/* Lock held */
+static int place_window(struct vm_area_struct *vma, const struct window *w)
+{
+	return apply_to_page_range(vma->vm_mm,
+				   vma->vm_start + w->first * PAGE_SIZE,
+				   w->count * PAGE_SIZE, place, vma);
+}
+
 static vm_fault_t foreign_fault(struct vm_fault *vmf)
 {
 	struct vm_area_struct *vma = vmf->vma;
@@ -257,12 +306,8 @@ static vm_fault_t foreign_fault(struct vm_fault *vmf)
 		return VM_FAULT_SIGBUS;
 	w = window_of(m, vmf->pgoff);
 	mutex_lock(&m->lock);
-	/* the called end's, the second area */
-	if (w.first > 2ul << m->order)
-		m->wrote = true;
-	error = apply_to_page_range(vma->vm_mm,
-				    vma->vm_start + w.first * PAGE_SIZE,
-				    w.count * PAGE_SIZE, place, vma);
+	note_writing(m, &w);
+	error = place_window(vma, &w);
 	mutex_unlock(&m->lock);
 	return error ? VM_FAULT_OOM : VM_FAULT_NOPAGE;
 }
@@ -274,6 +319,155 @@ static const struct vm_operations_struct foreign_ops = {
 	.fault = foreign_fault,
 };
 
+/* ---- the same in a PV guest: by grant operations, see view.c ---- */
+
+/* Lock held */
+static void end_view(struct sb_exposure *m)
+{
+	m->gone = true;
+	if (m->view)
+		sb_view_end(m->view);
+}
+
+/* The other guest took its grant away, is no more, or there are no handles */
+static void give_up(struct sb_exposure *m)
+{
+	mutex_lock(&m->lock);
+	if (!m->gone) {
+		m->failed = true;
+		sb_count(&sb_counters.views_failed);
+		end_view(m);
+	}
+	mutex_unlock(&m->lock);
+}
+
+/* Lock held: zeros, when there is nothing else. 0 or -errno */
+static int place_spare(struct vm_area_struct *vma, struct sb_exposure *m,
+		       const struct window *w)
+{
+	return m->gone ? place_window(vma, w) : 0;
+}
+
+static vm_fault_t view_fault(struct vm_fault *vmf)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	struct sb_exposure *m = vma->vm_private_data;
+	struct window w;
+	int error;
+
+	if (vmf->pgoff >= exposure_pages(m))
+		return VM_FAULT_SIGBUS;
+	w = window_of(m, vmf->pgoff);
+	mutex_lock(&m->lock);
+	note_writing(m, &w);
+	mutex_unlock(&m->lock);
+	/* it stays while there is the area */
+	error = sb_view_show(m->view, vma, w.first, w.count);
+	if (error == -EACCES) {
+		give_up(m);
+		error = 0;
+	}
+	mutex_lock(&m->lock);
+	error = error ?: place_spare(vma, m, &w);
+	mutex_unlock(&m->lock);
+	return error ? VM_FAULT_OOM : VM_FAULT_NOPAGE;
+}
+
+/* mmap_lock held for writing */
+static void drop_view(struct sb_exposure *m)
+{
+	struct sb_view *v = m->view;
+
+	mutex_lock(&m->lock);
+	sb_view_end(v);
+	m->view = NULL;
+	mutex_unlock(&m->lock);
+	sb_view_free(v);
+}
+
+static void view_close(struct vm_area_struct *vma)
+{
+	struct sb_exposure *m = vma->vm_private_data;
+
+	/* not of a copy that mremap() made and gave up, see view_moved() */
+	if (m->view && sb_view_is_of(m->view, vma))
+		drop_view(m);
+	area_close(vma);
+}
+
+/* Xen knows the entries by where they are */
+static int view_moved(struct vm_area_struct *vma)
+{
+	return -EINVAL;
+}
+
+static const struct vm_operations_struct view_ops = {
+	.open = area_open,
+	.close = view_close,
+	.may_split = area_may_split,
+	.mremap = view_moved,
+	.fault = view_fault,
+};
+
+/* Each page of the area: which grant it is */
+static u32 *list_grants(const struct sb_exposure *m)
+{
+	unsigned long n, pages = exposure_pages(m);
+	u32 *gref = kvcalloc(pages, sizeof(*gref), GFP_KERNEL);
+
+	for (n = 0; gref && n < pages; n++)
+		gref[n] = m->gref[page_of(m, n)];
+	return gref;
+}
+
+/* Lock held, so that who withdraws finds it. Returns 0 or -errno */
+static int set_view(struct sb_exposure *m, struct sb_view *v)
+{
+	if (m->view)
+		return -EBUSY;
+	if (m->gone)
+		return -ENOTCONN;
+	m->view = v;
+	return 0;
+}
+
+/*
+ * The index page at once: when Xen does not let us have that, the program can
+ * still copy
+ */
+static int make_view(struct vm_area_struct *vma, struct sb_exposure *m)
+{
+	u32 *gref = list_grants(m);
+	struct sb_view *v;
+	int error;
+
+	if (!gref)
+		return -ENOMEM;
+	v = sb_view_create(vma, m->domain, gref, &m->lock);
+	if (IS_ERR(v))
+		return PTR_ERR(v);
+	mutex_lock(&m->lock);
+	error = set_view(m, v);
+	mutex_unlock(&m->lock);
+	if (error) {
+		sb_view_free(v);
+		return error;
+	}
+	error = sb_view_show(v, vma, 0, 1);
+	if (!error)
+		return 0;
+	sb_count(&sb_counters.views_failed);
+	drop_view(m);
+	return error == -EACCES ? -EOPNOTSUPP : error;
+}
+
+/* ---- */
+
+bool sb_exposure_failed(const struct sb_sock *sb)
+{
+	return sb->exposure && READ_ONCE(sb->exposure->failed);
+}
+
 /* The socket gives another guest's circuit back: nobody sees it from here on */
 void sb_exposure_withdraw(struct sb_sock *sb)
 {
@@ -282,11 +476,11 @@ void sb_exposure_withdraw(struct sb_sock *sb)
 	bool wrote;
 
 	mutex_lock(&m->lock);
-	m->gone = true;
+	end_view(m);
 	wrote = m->wrote;
 	mutex_unlock(&m->lock);
 	/* an area holds the file, and the file the socket */
-	if (sock)
+	if (sock && !m->gref)
 		unmap_mapping_range(SOCK_INODE(sock)->i_mapping, 0, 0, 1);
 	/* what was put there and not sent is not for the next who looks */
 	if (wrote)
@@ -304,6 +498,13 @@ static int check_area(struct vm_area_struct *vma, const struct sb_exposure *m)
 	return 0;
 }
 
+static const struct vm_operations_struct *ops_of(const struct sb_exposure *m)
+{
+	if (m->gref)
+		return &view_ops;
+	return m->spare ? &foreign_ops : &area_ops;
+}
+
 static int map_area(struct vm_area_struct *vma, struct sb_exposure *m)
 {
 	int error = check_area(vma, m);
@@ -314,9 +515,9 @@ static int map_area(struct vm_area_struct *vma, struct sb_exposure *m)
 	vma->vm_flags |= VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP;
 	vma->vm_flags |= m->spare ? VM_PFNMAP | VM_IO : VM_MIXEDMAP;
 	vma->vm_flags &= ~VM_MAYEXEC;
-	vma->vm_ops = m->spare ? &foreign_ops : &area_ops;
+	vma->vm_ops = ops_of(m);
 	vma->vm_private_data = m;
-	return 0;
+	return m->gref ? make_view(vma, m) : 0;
 }
 
 /* proto_ops.mmap */

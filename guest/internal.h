@@ -425,6 +425,8 @@ void sb_stream_release_cb(struct sock *sk);
 void sb_stream_look(struct sb_sock *sb);
 /* The peer lied: end the circuit with EPROTO */
 void sb_stream_lie(struct sb_sock *sb, const char *what);
+/* The same without anybody's lie: @error is what this end hears */
+void sb_stream_abort(struct sb_sock *sb, int error);
 /* Add flags to our word and ring; ownership held */
 void sb_stream_word_add(struct sb_sock *sb, u32 flags);
 void sb_stream_fail(struct sb_sock *sb, int error);
@@ -507,7 +509,7 @@ int sb_exposure_mmap(struct file *file, struct socket *sock,
 		     struct vm_area_struct *vma);
 /* May somebody still see the pages of a circuit that no socket has any more? */
 bool sb_exposure_in_use(const struct sb_circuit *c);
-/* Not the called end of a direct circuit, in a PV guest */
+/* The called end of a direct circuit, in a PV guest: while there is room */
 bool sb_exposure_possible(struct sb_circuit *c);
 /* All pages of @c, for sb_exposure_set(); or NULL */
 struct sb_exposure *sb_exposure_create(struct sb_circuit *c);
@@ -515,6 +517,8 @@ struct sb_exposure *sb_exposure_create(struct sb_circuit *c);
 void sb_exposure_set(struct sb_sock *sb, struct sb_exposure *m);
 /* Of address space, to see it all */
 unsigned long sb_exposure_bytes(const struct sb_exposure *m);
+/* Another guest's pages could not be shown when they were touched */
+bool sb_exposure_failed(const struct sb_sock *sb);
 /* Nobody sees another guest's circuit any more; ownership held */
 void sb_exposure_withdraw(struct sb_sock *sb);
 

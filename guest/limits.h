@@ -71,6 +71,13 @@
  */
 #define SB_FOREIGN_CIRCUITS_MAX 4096u
 #define SB_FOREIGN_PAGES_MAX 131072
+/*
+ * PV: pages of other guests that programs may see, each time that they do; and
+ * of grants that are mapped, which Xen counts for each place (262144 in a guest
+ * by default), so many at most then: up to two for each page above, and these
+ */
+#define SB_VIEWED_PAGES_MAX 65536
+#define SB_MAPPED_GRANTS_MAX 229376
 #define SB_ADMISSIONS_MAX 256u
 
 /* Destinations known to be reached over direct lines */

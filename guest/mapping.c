@@ -10,8 +10,8 @@
  * those pages are then mapped like any others. PV: Xen lets nothing but a
  * grant operation write a foreign frame into a page table, so each place in
  * the row is a grant operation upon its page table entry, and a page that is
- * there twice is mapped twice. There is no struct page for it, and no other
- * address space can have it.
+ * there twice is mapped twice. There is no struct page for it; a program that
+ * is to see it has it mapped once more (view.c).
  *
  * A grant that cannot be mapped fails the whole. What is mapped stays readable
  * when its owner dies, until it is unmapped.
@@ -35,10 +35,29 @@ static void forget_unmapped(struct sb_mapping *m)
 	kvfree(m->page);
 	kvfree(m->handle);
 	kvfree(m->place);
+	kvfree(m->gref);
 	kfree(m);
 }
 
-static struct sb_mapping *alloc_mapping(unsigned int grants, unsigned int count)
+static bool keep_places(struct sb_mapping *m, const u32 *gref,
+			unsigned int grants)
+{
+	m->place = kvcalloc(m->count, sizeof(*m->place), GFP_KERNEL);
+	m->gref = kvcalloc(grants, sizeof(*m->gref), GFP_KERNEL);
+	if (!m->place || !m->gref)
+		return false;
+	memcpy(m->gref, gref, grants * sizeof(*gref));
+	return true;
+}
+
+static bool keep_pages(struct sb_mapping *m)
+{
+	m->page = kvcalloc(m->grants, sizeof(*m->page), GFP_KERNEL);
+	return m->page;
+}
+
+static struct sb_mapping *alloc_mapping(const u32 *gref, unsigned int grants,
+					unsigned int count)
 {
 	struct sb_mapping *m = kzalloc(sizeof(*m), GFP_KERNEL);
 
@@ -47,11 +66,8 @@ static struct sb_mapping *alloc_mapping(unsigned int grants, unsigned int count)
 	m->grants = is_pv() ? count : grants;
 	m->count = count;
 	m->handle = kvcalloc(m->grants, sizeof(*m->handle), GFP_KERNEL);
-	if (is_pv())
-		m->place = kvcalloc(count, sizeof(*m->place), GFP_KERNEL);
-	else
-		m->page = kvcalloc(grants, sizeof(*m->page), GFP_KERNEL);
-	if (m->handle && (m->place || m->page))
+	if (m->handle &&
+	    (is_pv() ? keep_places(m, gref, grants) : keep_pages(m)))
 		return m;
 	forget_unmapped(m);
 	return NULL;
@@ -238,7 +254,7 @@ struct sb_mapping *sb_mapping_make(domid_t domain, const u32 *gref,
 				   unsigned int grants, const u16 *order,
 				   unsigned int count)
 {
-	struct sb_mapping *m = alloc_mapping(grants, count);
+	struct sb_mapping *m = alloc_mapping(gref, grants, count);
 	int error;
 
 	if (!m)

@@ -48,6 +48,13 @@ static bool is_attached(const struct sb_sock *sb)
 	return test_bit(SB_SOCK_ATTACHED, &sb->flags) && sb->circuit;
 }
 
+/* What it sees is not what is there: that cannot go on */
+static void abort_unseen(struct sb_sock *sb)
+{
+	if (sb_exposure_failed(sb) && sb_word_state(sb->own) != SB_WORD_CLOSED)
+		sb_stream_abort(sb, ECONNRESET);
+}
+
 void sb_mmap_sync_tx(struct sb_sock *sb)
 {
 	struct sb_writer *w = &sb->tx;
@@ -55,6 +62,7 @@ void sb_mmap_sync_tx(struct sb_sock *sb)
 
 	if (!is_attached(sb))
 		return;
+	abort_unseen(sb);
 	if (!snapshot(&w->mine->produced, &w->peer->consumed, &produced,
 		      &consumed) ||
 	    produced - consumed > w->size) {
@@ -73,6 +81,7 @@ void sb_mmap_sync_rx(struct sb_sock *sb)
 
 	if (!is_attached(sb))
 		return;
+	abort_unseen(sb);
 	if (!snapshot(&r->mine->consumed, &r->peer->produced, &consumed,
 		      &produced) ||
 	    produced - consumed > r->size) {
@@ -186,6 +195,8 @@ static int user_ring(struct sock *sk)
 	int error = -ENOTCONN;
 
 	lock_sock(sk);
+	if (is_attached(sb))
+		abort_unseen(sb);
 	if (sb->circuit && sb->circuit->kind == SB_ENTRY_STREAM) {
 		sb_circuit_ring(sb->circuit, sb->side);
 		error = writing_is_over(sb) ? -EPIPE : 0;

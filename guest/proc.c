@@ -138,6 +138,8 @@ static void show_counters(struct seq_file *file)
 		{ "direct_taken", &sb_counters.direct_taken },
 		{ "direct_refused", &sb_counters.direct_refused },
 		{ "pages_foreign", &sb_counters.pages_foreign },
+		{ "pages_viewed", &sb_counters.pages_viewed },
+		{ "views_failed", &sb_counters.views_failed },
 		{ "circuits_exchanged", &sb_counters.circuits_exchanged },
 		{ "exchanges_refused", &sb_counters.exchanges_refused },
 		{ "circuits_grown", &sb_counters.circuits_grown },

@@ -66,18 +66,23 @@ static u32 closed_word(const struct sb_sock *sb, u32 flags)
 	       SB_WORD_STOP | flags;
 }
 
-void sb_stream_lie(struct sb_sock *sb, const char *what)
+void sb_stream_abort(struct sb_sock *sb, int error)
 {
-	sb_count(&sb_counters.lies);
-	pr_warn_ratelimited("circuit %u: the peer's %s is a lie\n",
-			    sb->circuit->number, what);
-	store_error(sb, EPROTO);
+	store_error(sb, error);
 	sb->own = closed_word(sb, SB_WORD_RESET);
 	sb_store_full(sb->word, sb->own);
 	sb_circuit_ring_locked(sb->circuit, sb->side);
 	/* whatever it says from now on does not count */
 	sb->seen |= SB_WORD_CLOSED;
-	sb_stream_fail(sb, EPROTO);
+	sb_stream_fail(sb, error);
+}
+
+void sb_stream_lie(struct sb_sock *sb, const char *what)
+{
+	sb_count(&sb_counters.lies);
+	pr_warn_ratelimited("circuit %u: the peer's %s is a lie\n",
+			    sb->circuit->number, what);
+	sb_stream_abort(sb, EPROTO);
 }
 
 /* The connection is over, or never was; @error may be 0 after both FINs */

@@ -183,6 +183,8 @@ static inline struct sb_sock *sb_sk(const struct sock *sk)
  * @direct_taken:      calls of other guests that were taken
  * @direct_refused:    calls and datagrams of other guests that were not
  * @pages_foreign:     pages of other guests' circuits that are mapped
+ * @pages_viewed:      of those, mapped into programs, see view.c
+ * @views_failed:      programs that could not have them
  * @circuits_exchanged: streams that went on in another circuit
  * @exchanges_refused: streams that could not
  * @circuits_grown:    offers of a larger circuit
@@ -217,6 +219,8 @@ struct sb_counters {
 	atomic64_t direct_taken;
 	atomic64_t direct_refused;
 	atomic64_t pages_foreign;
+	atomic64_t pages_viewed;
+	atomic64_t views_failed;
 	atomic64_t circuits_exchanged;
 	atomic64_t exchanges_refused;
 	atomic64_t circuits_grown;

@@ -22,11 +22,13 @@ TESTS += streamcheck
 streamcheck_LIBS := $(sockcheck_LIBS)
 
 # For the lab's cases
-PROGRAMS += holdcheck optcheck
+PROGRAMS += holdcheck optcheck viewcheck
 holdcheck_SOURCES := tests/sockets/holdcheck.c
 holdcheck_LIBS := $(sockcheck_LIBS)
 optcheck_SOURCES := tests/sockets/optcheck.c
 optcheck_LIBS := $(sockcheck_LIBS)
+viewcheck_SOURCES := tests/sockets/viewcheck.c
+viewcheck_LIBS := $(sockcheck_LIBS)
 
 dgramcheck_SOURCES := $(addprefix tests/sockets/,dgramcheck.c near.c)
 TESTS += dgramcheck

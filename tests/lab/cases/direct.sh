@@ -49,10 +49,10 @@ meets_not() {
 	! meets "$1" "$2"
 }
 
-# make_peer [TYPE]
+# make_peer [TYPE [WORD...]]
 make_peer() {
 	dom0 "xl destroy g-peer" >/dev/null 2>&1 || true
-	create_guest g-peer ${1:+--type "$1"}
+	create_guest g-peer ${1:+--type "$@"}
 	wait_for 30 guest_ready g-peer
 }
 
