@@ -90,6 +90,8 @@ static int connect_line(struct sb_sock *sb, const struct sb_address *remote,
 		sb->moves = 0;
 		sb_stream_state(sk, TCP_SYN_SENT);
 		error = sb_connect_over(sb, line);
+		if (error == -ENOBUFS && sb_repeat_later(sb))
+			error = 0;
 		if (error)
 			sb_stream_state(sk, TCP_CLOSE);
 	}

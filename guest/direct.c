@@ -36,30 +36,10 @@ struct route {
 	unsigned long until;
 };
 
-/**
- * struct move - a call that is to be repeated
- * @node:    in the list
- * @sb:      referenced
- * @to:      where it goes
- * @until:   in jiffies: the route has come, or never will
- * @proxied: through the proxy, now
- */
-struct move {
-	struct list_head node;
-	struct sb_sock *sb;
-	struct sb_address to;
-	unsigned long until;
-	bool proxied;
-};
-
 /* guards all of these */
 static DEFINE_SPINLOCK(routes_lock);
 static struct hlist_head routes[BUCKETS];
 static unsigned int route_count;
-static LIST_HEAD(moves);
-
-static void move_all(struct work_struct *work);
-static DECLARE_DELAYED_WORK(moves_work, move_all);
 
 /* ---- routes; lock held ---- */
 
@@ -131,7 +111,7 @@ void sb_direct_route(const struct sb_message *m)
 	else if (m->error)
 		forget_line(m->line);
 	spin_unlock_bh(&routes_lock);
-	mod_delayed_work(sb_workqueue, &moves_work, 0);
+	sb_repeat_route_news();
 	sb_pair_route_news();
 }
 
@@ -251,125 +231,4 @@ int sb_direct_call(struct sb_sock *sb, struct sb_circuit *c)
 	sb_circuit_ring(c, SB_OWNER);
 	sb_count(&sb_counters.direct_called);
 	return 0;
-}
-
-/* ---- calls to be repeated ---- */
-
-bool sb_direct_moved(struct sb_sock *sb)
-{
-	bool direct = sb_circuit_is_direct(sb->circuit);
-	struct route *r;
-	struct move *m;
-
-	if (sb->moves == SB_MOVES_MAX)
-		return false;
-	m = kzalloc(sizeof(*m), GFP_ATOMIC);
-	if (!m)
-		return false;
-	sb->moves++;
-	sock_hold(&sb->sk);
-	m->sb = sb;
-	m->to = sb->remote;
-	m->until = jiffies + SB_ROUTE_S * HZ;
-	m->proxied = direct;
-	spin_lock_bh(&routes_lock);
-	r = find(&m->to, SB_ENTRY_STREAM);
-	/* the other guest, or the operator, knows better by now */
-	if (r && (direct || r->line == NO_LINE))
-		forget(r);
-	list_add_tail(&m->node, &moves);
-	spin_unlock_bh(&routes_lock);
-	mod_delayed_work(sb_workqueue, &moves_work, 0);
-	return true;
-}
-
-/* Socket lock held: is it still the call that is to be repeated? */
-static bool still_calls(const struct sb_sock *sb, const struct move *m)
-{
-	return sb->sk.sk_state == TCP_SYN_SENT &&
-	       sb->remote.port == m->to.port &&
-	       sb_address_equal(&sb->remote, &m->to);
-}
-
-/* Socket lock held. Returns 0, or the errno that ends the call */
-static int repeat(struct sb_sock *sb, struct sb_guest_line *line)
-{
-	struct sb_circuit *c = sb->circuit;
-	int error;
-
-	/* the former circuit, which the other side has closed */
-	sb->circuit = NULL;
-	if (c)
-		give_back(c);
-	if (IS_ERR(line))
-		return PTR_ERR(line);
-	error = sb_connect_over(sb, line);
-	if (!error)
-		/* the line may have been lost before anybody could tell us */
-		sb_stream_look(sb);
-	return error;
-}
-
-/* The line to repeat it on, or ERR_PTR; NULL: it goes on waiting */
-static struct sb_guest_line *where_to(const struct move *m)
-{
-	struct sb_guest_line *line = NULL;
-	u16 number = 0;
-
-	if (!m->proxied)
-		line = sb_direct_line(&m->to);
-	if (line)
-		return line;
-	if (!m->proxied && time_before(jiffies, m->until) &&
-	    !(look_up(&m->to, &number) && number == NO_LINE))
-		return NULL;
-	line = sb_orders_line(SB_LINE_TCP);
-	return line ? line : ERR_PTR(-ENETUNREACH);
-}
-
-/* False: it goes on waiting */
-static bool move_one(struct move *m)
-{
-	struct sb_guest_line *line = where_to(m);
-	struct sock *sk = &m->sb->sk;
-	int error;
-
-	if (!line)
-		return false;
-	lock_sock(sk);
-	if (still_calls(m->sb, m)) {
-		error = repeat(m->sb, line);
-		if (error)
-			sb_stream_fail(m->sb, -error);
-	}
-	release_sock(sk);
-	if (!IS_ERR(line))
-		sb_line_put(line);
-	return true;
-}
-
-/* Work: process context, for circuits may have to be made */
-static void move_all(struct work_struct *work)
-{
-	struct move *m, *next;
-	LIST_HEAD(all);
-	bool left;
-
-	spin_lock_bh(&routes_lock);
-	list_splice_init(&moves, &all);
-	spin_unlock_bh(&routes_lock);
-	list_for_each_entry_safe(m, next, &all, node) {
-		if (!move_one(m))
-			continue;
-		list_del(&m->node);
-		sock_put(&m->sb->sk);
-		kfree(m);
-	}
-	spin_lock_bh(&routes_lock);
-	list_splice(&all, &moves);
-	left = !list_empty(&moves);
-	spin_unlock_bh(&routes_lock);
-	if (left)
-		queue_delayed_work(sb_workqueue, &moves_work,
-				   SB_ROUTE_TICK_MS * HZ / 1000);
 }

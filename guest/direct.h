@@ -227,11 +227,6 @@ bool sb_admission_has_from(struct sb_admissions *a,
 struct sb_guest_line *sb_direct_line(const struct sb_address *to);
 /* Call over a circuit of such a line, which is given back on failure */
 int sb_direct_call(struct sb_sock *sb, struct sb_circuit *c);
-/*
- * The peer answered EREMCHG: true when the call will be repeated. Spinlock or
- * ownership held
- */
-bool sb_direct_moved(struct sb_sock *sb);
 void sb_direct_route(const struct sb_message *m);
 /* Forget all routes over a line */
 void sb_direct_forget(u16 line);
@@ -246,6 +241,19 @@ void sb_direct_forget_place(const struct sb_address *to,
 			    enum sb_entry_kind kind);
 /* There is no direct way for now */
 void sb_direct_none(const struct sb_address *to, enum sb_entry_kind kind);
+
+/* ---- repeat.c: calls that are made again ---- */
+/*
+ * The peer answered EREMCHG: true when the call will be repeated. Spinlock or
+ * ownership held
+ */
+bool sb_repeat_moved(struct sb_sock *sb);
+/* No circuit for it, now: true when it will be repeated. Ownership held */
+bool sb_repeat_later(struct sb_sock *sb);
+/* A route has come, or will not */
+void sb_repeat_route_news(void);
+/* A circuit has come back, or what it was made of */
+void sb_repeat_room_news(void);
 
 /* ---- pair.c: datagrams; see pair.h ---- */
 /* A bell of the circuit, or its end; under RCU */

@@ -153,6 +153,7 @@ static void end(struct sb_circuit *c)
 	spin_unlock_bh(&c->line->lock);
 	sb_table_clear(c);
 	sb_circuit_free(c);
+	sb_repeat_room_news();
 }
 
 void sb_ending_work(struct sb_guest_line *line)

@@ -200,7 +200,8 @@ struct sb_pool {
  * @exchanges: the peer takes another circuit for a stream, see exchange.c
  * @pool:      ready circuits: of the size of all at first, and of SB_SIZE_ORDERS
  * @withheld:  pages that the peer is to give back, and has not
- * @others:    in the list of lines that may have such pages
+ * @give:      pages of ready circuits that others need
+ * @all_node:  in the list of all lines
  * @closing:   circuits in state CLOSING
  * @ending:    circuits in state ENDING
  * @work:      fills the pool, ends grants
@@ -232,7 +233,8 @@ struct sb_guest_line {
 	bool exchanges;
 	struct sb_pool pool[1 + SB_SIZES];
 	u32 withheld;
-	struct list_head others;
+	atomic_t give;
+	struct list_head all_node;
 	struct list_head closing;
 	struct list_head ending;
 	struct work_struct work;
@@ -346,6 +348,9 @@ void sb_channel_answer(struct sb_channel *ch);
 /* ---- line.c ---- */
 struct sb_guest_line *sb_line_create(u16 number, u8 kind, domid_t domain);
 void sb_line_put(struct sb_guest_line *line);
+/* Visit every line, also those whose peer is gone; @visit must not sleep */
+void sb_line_visit(void (*visit)(struct sb_guest_line *line, void *arg),
+		   void *arg);
 /* The peer is gone: every circuit ends, the memory goes when the last does */
 void sb_line_lose(struct sb_guest_line *line);
 /* End the grant of a page and free it; false while the peer maps it */

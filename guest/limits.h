@@ -66,6 +66,18 @@
 #define SB_WITHHELD_SHARE 32u
 
 /*
+ * When no more than this part of the memory is left, and at most so many pages,
+ * pools give up what is ready; when half of that is, no circuit is made. And how
+ * many pages give way at once
+ */
+#define SB_ROOM_SHARE 8u
+#define SB_ROOM_MAX 8192ul
+#define SB_ROOM_PAGES 1024u
+/* How long a call waits for what is on its way back, unless told; at most */
+#define SB_ROOM_S 2u
+#define SB_ROOM_S_MAX 3600u
+
+/*
  * Lines of other guests that lead here: circuits of one that are mapped, pages
  * of all, destinations that are admitted on one
  */

@@ -8,6 +8,35 @@
 
 #include "switchboard.h"
 
+/* Every line, those that are lost too, until its memory goes */
+static LIST_HEAD(lines);
+static DEFINE_SPINLOCK(lines_lock);
+
+void sb_line_visit(void (*visit)(struct sb_guest_line *line, void *arg),
+		   void *arg)
+{
+	struct sb_guest_line *line;
+
+	spin_lock_bh(&lines_lock);
+	list_for_each_entry(line, &lines, all_node)
+		visit(line, arg);
+	spin_unlock_bh(&lines_lock);
+}
+
+static void enlist(struct sb_guest_line *line)
+{
+	spin_lock_bh(&lines_lock);
+	list_add(&line->all_node, &lines);
+	spin_unlock_bh(&lines_lock);
+}
+
+static void delist(struct sb_guest_line *line)
+{
+	spin_lock_bh(&lines_lock);
+	list_del_init(&line->all_node);
+	spin_unlock_bh(&lines_lock);
+}
+
 static struct sb_guest_line *line_of(struct sb_channel *channel)
 {
 	return container_of(channel, struct sb_guest_line, channel);
@@ -143,7 +172,7 @@ static void free_line(struct work_struct *work)
 				   sb_line_patience(line));
 		return;
 	}
-	sb_withheld_end(line);
+	delist(line);
 	kfree(line);
 }
 
@@ -158,7 +187,7 @@ static struct sb_guest_line *alloc_line(u16 number, u8 kind, domid_t domain)
 	line->kind = kind;
 	line->domain = domain;
 	spin_lock_init(&line->lock);
-	INIT_LIST_HEAD(&line->others);
+	INIT_LIST_HEAD(&line->all_node);
 	sb_pool_init(line);
 	INIT_LIST_HEAD(&line->closing);
 	INIT_LIST_HEAD(&line->ending);
@@ -190,7 +219,7 @@ struct sb_guest_line *sb_line_create(u16 number, u8 kind, domid_t domain)
 		return ERR_PTR(error);
 	}
 	sb_store(&line->header->magic, SB_LINE_MAGIC);
-	sb_withheld_begin(line);
+	enlist(line);
 	line->sweep_at = jiffies;
 	queue_delayed_work(sb_workqueue, &line->sweep, SB_SWEEP_S * HZ);
 	return line;

@@ -74,6 +74,9 @@ static int __init sb_module_init(void)
 		exit_queues();
 		return error;
 	}
+	error = sb_room_init();
+	if (error)
+		pr_err("the pools cannot give way: %d\n", error);
 	sb_grow_init();
 	sb_steal_init();
 	/* the families are ours now, for good: without Dom0 too */

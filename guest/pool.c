@@ -58,6 +58,7 @@ void sb_pool_make_ready(struct sb_circuit *c)
 	if (c->order != SB_CIRCUIT_ORDER)
 		atomic64_add(SB_CIRCUIT_PAGES(c->order), &pages_ready);
 	sb_count(&sb_counters.circuits_ready);
+	sb_repeat_room_news();
 }
 
 /* Describe the circuit in its entry; the word makes it valid */
@@ -105,9 +106,7 @@ static struct sb_circuit *place(struct sb_guest_line *line,
 
 	if (!c)
 		return ERR_PTR(-ENOBUFS);
-	error = sb_withheld_too_much(line->kind, line->domain)
-			? -ENOBUFS
-			: sb_circuit_grant(c, line->domain);
+	error = sb_circuit_grant(c, line->domain);
 	if (!error) {
 		/* so that nobody takes it for the pool's */
 		c->state = SB_CIRCUIT_BUSY;
@@ -118,6 +117,20 @@ static struct sb_circuit *place(struct sb_guest_line *line,
 		return ERR_PTR(error);
 	}
 	sb_pool_begin_generation(c);
+	return c;
+}
+
+/* A new one. -ENOBUFS: for now, if something is on its way back */
+static struct sb_circuit *make(struct sb_guest_line *line, unsigned int order)
+{
+	struct sb_circuit *c;
+
+	if (sb_withheld_too_much(line->kind, line->domain) ||
+	    !sb_room_for(line, SB_CIRCUIT_PAGES(order)))
+		return ERR_PTR(-ENOBUFS);
+	c = place(line, sb_circuit_alloc(order));
+	if (c == ERR_PTR(-ENOBUFS) && order == SB_CIRCUIT_ORDER)
+		sb_room_make(line);
 	return c;
 }
 
@@ -166,7 +179,7 @@ struct sb_circuit *sb_pool_take(struct sb_guest_line *line, bool may_make)
 		return c;
 	if (!may_make)
 		return ERR_PTR(-ENOBUFS);
-	return place(line, sb_circuit_alloc(SB_CIRCUIT_ORDER));
+	return make(line, SB_CIRCUIT_ORDER);
 }
 
 struct sb_circuit *sb_pool_take_grown(struct sb_guest_line *line,
@@ -199,7 +212,7 @@ struct sb_circuit *sb_pool_take_large(struct sb_guest_line *line,
 {
 	struct sb_circuit *c = pop(line, pool_of(line, order));
 
-	return c ? c : place(line, sb_circuit_alloc(order));
+	return c ? c : make(line, order);
 }
 
 struct sb_circuit *sb_pool_take_bare(struct sb_guest_line *line)
@@ -217,7 +230,7 @@ struct sb_circuit *sb_pool_take_bare(struct sb_guest_line *line)
  */
 static bool add(struct sb_guest_line *line, unsigned int order)
 {
-	struct sb_circuit *c = place(line, sb_circuit_alloc(order));
+	struct sb_circuit *c = make(line, order);
 	u32 number;
 
 	if (IS_ERR(c))
@@ -252,8 +265,48 @@ void sb_pool_refill(struct sb_guest_line *line)
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(line->pool); i++)
-		if (!fill(line, &line->pool[i]))
+		if (sb_room_is_short() || !fill(line, &line->pool[i]))
 			return;
+}
+
+/* Circuits of a pool that can go when memory is short */
+static u32 spare(const struct sb_guest_line *line, const struct sb_pool *pool)
+{
+	u32 least = pool == line->pool ? SB_POOL_MIN : 0;
+	u32 count = READ_ONCE(pool->count);
+
+	return count > least ? count - least : 0;
+}
+
+u32 sb_pool_spare(struct sb_guest_line *line, bool larger)
+{
+	u32 i, pages = 0;
+
+	for (i = larger; i < ARRAY_SIZE(line->pool); i++)
+		pages += spare(line, &line->pool[i]) *
+			 SB_CIRCUIT_PAGES(order_of(line, &line->pool[i]));
+	return pages;
+}
+
+/* The largest first: nobody needs those */
+void sb_pool_give(struct sb_guest_line *line)
+{
+	int pages = atomic_xchg(&line->give, 0);
+	unsigned int i;
+
+	for (i = ARRAY_SIZE(line->pool); i > 0 && pages > 0; i--) {
+		struct sb_pool *pool = &line->pool[i - 1];
+		struct sb_circuit *c;
+
+		while (pages > 0 && spare(line, pool)) {
+			c = pop(line, pool);
+			if (!c)
+				break;
+			pages -= c->pages;
+			atomic64_add(c->pages, &sb_counters.pages_given);
+			sb_ending_revoke(c);
+		}
+	}
 }
 
 /* What nobody needed since the last sweep: half of it, or all that is large */

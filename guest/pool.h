@@ -23,6 +23,8 @@ long sb_pool_elsewhere(struct sb_guest_line *line, unsigned int order);
 /* One of SB_SIZE_ORDERS, made if need be; or ERR_PTR. Process context */
 struct sb_circuit *sb_pool_take_large(struct sb_guest_line *line,
 				      unsigned int order);
+/* Pages of ready circuits that others can have: of the larger ones only? */
+u32 sb_pool_spare(struct sb_guest_line *line, bool larger);
 /* An entry without pages, for a listener */
 struct sb_circuit *sb_pool_take_bare(struct sb_guest_line *line);
 
@@ -32,9 +34,6 @@ void sb_pool_check(struct sb_circuit *c);
 void sb_pool_close(struct sb_circuit *c);
 
 /* ---- withheld.c: what another guest does not give back ---- */
-/* A line comes, and goes with all its circuits and pages */
-void sb_withheld_begin(struct sb_guest_line *line);
-void sb_withheld_end(struct sb_guest_line *line);
 /* The peer is to give the circuit back; it has. line->lock held */
 void sb_withheld_add(struct sb_circuit *c);
 void sb_withheld_drop(struct sb_circuit *c);
@@ -42,6 +41,17 @@ void sb_withheld_drop(struct sb_circuit *c);
 void sb_withheld_line(struct sb_guest_line *line, unsigned int pages);
 /* Does that guest get nothing more? */
 bool sb_withheld_too_much(u8 kind, domid_t domain);
+
+/* ---- room.c: memory for circuits ---- */
+int sb_room_init(void);
+/* May a circuit of so many pages be made on @line? Others give way for it */
+bool sb_room_for(struct sb_guest_line *line, unsigned int pages);
+/* There was none in spite of that */
+void sb_room_make(struct sb_guest_line *line);
+/* Is so little left that nothing should be made ahead of use? */
+bool sb_room_is_short(void);
+/* Is anything on its way back? */
+bool sb_room_may_come(void);
 
 /* ---- upkeep.c: the pool's work item and sweep, the line's end ---- */
 void sb_pool_work(struct work_struct *work);
@@ -58,6 +68,8 @@ void sb_pool_forget_ready(struct sb_circuit *c);
 /* ---- pool.c; the work item ---- */
 /* Make what is missing */
 void sb_pool_refill(struct sb_guest_line *line);
+/* Give up as much as others asked for */
+void sb_pool_give(struct sb_guest_line *line);
 /* What nobody needed since the last time is too much */
 void sb_pool_look_over(struct sb_guest_line *line);
 /* Give some of that back. True: there is more */

@@ -123,6 +123,8 @@ static void show_counters(struct seq_file *file)
 		{ "datagrams_direct_in", &sb_counters.datagrams_direct_in },
 		{ "datagrams_dropped", &sb_counters.datagrams_dropped },
 		{ "lies", &sb_counters.lies },
+		{ "calls_waited", &sb_counters.calls_waited },
+		{ "pages_given", &sb_counters.pages_given },
 		{ "pages_quarantined", &sb_counters.pages_quarantined },
 		{ "pages_withheld", &sb_counters.pages_withheld },
 		{ "events_sent", &sb_counters.events_sent },

@@ -92,6 +92,9 @@ void sb_stream_fail(struct sb_sock *sb, int error)
 
 	if (sk->sk_state == TCP_SYN_SENT)
 		sb_count(&sb_counters.circuits_refused);
+	/* sent to and fro too often: that is no word for a program */
+	if (error == EREMCHG)
+		error = EHOSTUNREACH;
 	/* as TCP: who has read the end already, hears of a broken pipe */
 	if (sk->sk_state == TCP_CLOSE_WAIT && error == ECONNRESET)
 		error = EPIPE;
@@ -198,7 +201,7 @@ static void take_word(struct sb_sock *sb, u32 word)
 		return;
 	}
 	sb->seen = word;
-	if (is_moved(sb, word) && sb_direct_moved(sb))
+	if (is_moved(sb, word) && sb_repeat_moved(sb))
 		return;
 	/* it may have opened and ended before we looked */
 	if (sb->sk.sk_state == TCP_SYN_SENT &&
@@ -268,7 +271,7 @@ void sb_stream_look(struct sb_sock *sb)
 	error = lost_error(sb);
 	if (error && sb_word_state(sb->seen) != SB_WORD_CLOSED) {
 		sb->seen |= SB_WORD_CLOSED;
-		if (error != EREMCHG || !sb_direct_moved(sb))
+		if (error != EREMCHG || !sb_repeat_moved(sb))
 			sb_stream_fail(sb, error);
 	}
 }

@@ -161,6 +161,8 @@ static inline struct sb_sock *sb_sk(const struct sock *sk)
  * @circuits_existing: circuits that own pages now, in whatever state
  * @circuits_ready:    of those, in a pool
  * @lies:              circuits ended because the peer's word or index lied
+ * @calls_waited:      calls that found no circuit, and waited for one
+ * @pages_given:       pages of ready circuits that had to make room for others
  * @pages_quarantined: pages that a peer may still map
  * @pages_withheld:    pages that other guests are to give back: the quarantined
  *                     ones, and those of circuits that wait for an answer
@@ -198,6 +200,8 @@ struct sb_counters {
 	atomic64_t circuits_existing;
 	atomic64_t circuits_ready;
 	atomic64_t lies;
+	atomic64_t calls_waited;
+	atomic64_t pages_given;
 	atomic64_t pages_quarantined;
 	atomic64_t pages_withheld;
 	atomic64_t events_sent;

@@ -59,6 +59,7 @@ void sb_pool_work(struct work_struct *work)
 	struct sb_guest_line *line =
 		container_of(work, struct sb_guest_line, work);
 
+	sb_pool_give(line);
 	sb_ending_work(line);
 	if (READ_ONCE(line->lost))
 		try_again_soon(line);

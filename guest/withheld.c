@@ -11,26 +11,6 @@
  */
 #include "switchboard.h"
 
-/* Lines to other guests, with those that are lost */
-static LIST_HEAD(others);
-static DEFINE_SPINLOCK(others_lock);
-
-void sb_withheld_begin(struct sb_guest_line *line)
-{
-	if (line->kind != SB_LINE_DIRECT)
-		return;
-	spin_lock_bh(&others_lock);
-	list_add(&line->others, &others);
-	spin_unlock_bh(&others_lock);
-}
-
-void sb_withheld_end(struct sb_guest_line *line)
-{
-	spin_lock_bh(&others_lock);
-	list_del_init(&line->others);
-	spin_unlock_bh(&others_lock);
-}
-
 static void change(struct sb_guest_line *line, int pages)
 {
 	WRITE_ONCE(line->withheld, line->withheld + pages);
@@ -60,18 +40,26 @@ void sb_withheld_line(struct sb_guest_line *line, unsigned int pages)
 	atomic64_add(more, &sb_counters.pages_quarantined);
 }
 
+struct sum {
+	domid_t domain;
+	unsigned long pages;
+};
+
+static void add_up(struct sb_guest_line *line, void *arg)
+{
+	struct sum *sum = arg;
+
+	if (line->kind == SB_LINE_DIRECT && line->domain == sum->domain)
+		sum->pages += READ_ONCE(line->withheld);
+}
+
 bool sb_withheld_too_much(u8 kind, domid_t domain)
 {
-	const struct sb_guest_line *other;
-	unsigned long pages = 0;
+	struct sum sum = { .domain = domain };
 
 	if (kind != SB_LINE_DIRECT)
 		return false;
-	spin_lock_bh(&others_lock);
-	list_for_each_entry(other, &others, others)
-		if (other->domain == domain)
-			pages += READ_ONCE(other->withheld);
-	spin_unlock_bh(&others_lock);
-	return pages > max_t(unsigned long, SB_WITHHELD_MIN,
-			     totalram_pages() / SB_WITHHELD_SHARE);
+	sb_line_visit(add_up, &sum);
+	return sum.pages > max_t(unsigned long, SB_WITHHELD_MIN,
+				 totalram_pages() / SB_WITHHELD_SHARE);
 }

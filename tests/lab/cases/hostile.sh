@@ -205,14 +205,15 @@ case_liar_datagrams() {
 	echo_end g-pv
 }
 
-# call_many GUEST: 200 calls that nobody answers, given up after some seconds
+# call_many GUEST: 200 calls that nobody answers, given up after some seconds:
+# more than a call waits for a circuit
 call_many() {
 	guest "$1" "ulimit -n 1024; streamcheck client --connections 200 \
-		--out 4096 --in 4096 --seconds 3 10.88.0.13 27600 2>&1" || true
+		--out 4096 --in 4096 --seconds 8 10.88.0.13 27600 2>&1" || true
 }
 
 # Calls that are never answered cost their circuits, up to a bound; whoever asks
-# for more hears of it at once
+# for more hears of it soon
 case_liar_silent() {
 	local withheld
 	make_liar pv
