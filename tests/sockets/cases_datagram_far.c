@@ -224,15 +224,16 @@ static void peeked_on(struct world *w)
 {
 	struct dgram_far p = dgram_far(w);
 	uint8_t buffer[100];
-	unsigned int i;
+	size_t i;
 
 	dgram_send(p.near, 10, 1);
 	far_ask(w, "udprecv %d 10 1", p.far);
 	near_set(p.near, SOL_SOCKET, SO_PEEK_OFF, 0);
 	for (i = 1; i <= 5; i++)
-		far_ask(w, "udpsend %d %u %u", p.far, i * 10, i);
+		far_ask(w, "udpsend %d %zu %zu", p.far, i * 10, i);
 	for (i = 1; i <= 5; i++) {
-		must_be(recv(p.near, buffer, sizeof(buffer), MSG_PEEK), i * 10);
+		must_be(recv(p.near, buffer, sizeof(buffer), MSG_PEEK),
+			(long long)(i * 10));
 		must(pattern_check(buffer, i * 10, i, 0) == i * 10);
 	}
 	far_start(w, "udpsend %d 60 6", p.far);
