@@ -82,7 +82,8 @@ static void add(const struct sb_address *to, u8 kind, u16 line)
 {
 	struct route *r = find(to, kind);
 
-	if (route_count == SB_ROUTES_MAX)
+	/* a route that is known already is one of those */
+	if (!r && route_count == SB_ROUTES_MAX)
 		forget_line(NO_LINE);
 	if (!r && route_count < SB_ROUTES_MAX) {
 		r = kzalloc(sizeof(*r), GFP_ATOMIC);
