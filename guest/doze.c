@@ -82,14 +82,10 @@ static void note(struct sb_channel *ch, bool woken)
 		sb_count(&sb_counters.dozes_woken);
 }
 
-/* Whoever waits for it has closed the channel before */
+/* Whoever waits for it frees the channel: that is not looked at any more */
 static void leave(struct sb_channel *ch)
 {
-	clear_bit_unlock(DOZING, &ch->dozing);
-	/* he sees that nobody is here, or we see that he waits */
-	smp_mb__after_atomic();
-	if (READ_ONCE(ch->closed))
-		wake_up_bit(&ch->dozing, DOZING);
+	clear_and_wake_up_bit(DOZING, &ch->dozing);
 }
 
 /* Under RCU: it may be that of a circuit which is not the socket's own */
