@@ -16,6 +16,8 @@
 
 #include "switchboard.h"
 
+static const u32 abandon = SB_OWNER_CLOSED | SB_WORD_FIN | SB_WORD_STOP;
+
 /* ---- the queues; listener->lock held ---- */
 
 static u32 posted_wanted(const struct sb_listener *l)
@@ -25,6 +27,13 @@ static u32 posted_wanted(const struct sb_listener *l)
 	if (queued <= READ_ONCE(l->sk->sk_max_ack_backlog))
 		room = READ_ONCE(l->sk->sk_max_ack_backlog) + 1 - queued;
 	return l->open && l->line ? min(room, l->posted_target) : 0;
+}
+
+static void unpost(struct sb_listener *l, struct sb_circuit *c)
+{
+	list_del_init(&c->node);
+	l->posted_count--;
+	RCU_INIT_POINTER(c->listener, NULL);
 }
 
 static void post_one(struct sb_listener *l, struct sb_circuit *c)
@@ -40,6 +49,11 @@ static void post_one(struct sb_listener *l, struct sb_circuit *c)
 	smp_store_release(&c->state, SB_CIRCUIT_POSTED);
 	sb_store_full(&e->owner, sb_word(c->generation, SB_OWNER_OFFERED));
 	sb_circuit_ring(c, SB_OWNER);
+	/* the line may have been lost before anybody could tell us */
+	if (READ_ONCE(c->lost)) {
+		unpost(l, c);
+		sb_circuit_leave(c, SB_OWNER, abandon);
+	}
 }
 
 /* From the pool only; true when there are as many as there should be */
@@ -120,13 +134,6 @@ void sb_accept_post_work(struct work_struct *work)
 	sock_put(sk);
 }
 
-static void unpost(struct sb_listener *l, struct sb_circuit *c)
-{
-	list_del_init(&c->node);
-	l->posted_count--;
-	RCU_INIT_POINTER(c->listener, NULL);
-}
-
 /* The pool ran out of posted circuits: more next time */
 static void post_after(struct sb_listener *l)
 {
@@ -135,8 +142,6 @@ static void post_after(struct sb_listener *l)
 	if (!post_ready(l))
 		sb_accept_post(l);
 }
-
-static const u32 abandon = SB_OWNER_CLOSED | SB_WORD_FIN | SB_WORD_STOP;
 
 /* In the line's tasklet, under RCU */
 void sb_accept_bell(struct sb_circuit *c)
