@@ -269,10 +269,14 @@ void sb_pool_refill(struct sb_guest_line *line)
 			return;
 }
 
-/* Circuits of a pool that can go when memory is short */
+/*
+ * Circuits of a pool that others can have. What is kept goes only when so little
+ * is left that it is not made again at once
+ */
 static u32 spare(const struct sb_guest_line *line, const struct sb_pool *pool)
 {
-	u32 least = pool == line->pool ? SB_POOL_MIN : 0;
+	bool all = pool != line->pool && sb_room_is_short();
+	u32 least = all ? 0 : kept(line, pool);
 	u32 count = READ_ONCE(pool->count);
 
 	return count > least ? count - least : 0;

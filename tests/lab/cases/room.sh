@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # room.sh - circuits when there is little room for them
 
-cases_alone+=" room_pools room_slow_peer"
+cases_alone+=" room_pools room_slow_peer room_kernel"
 
 # serve_idle GUEST PORT: for sbperf's idle connections, which go to PORT + 1
 serve_idle() {
@@ -81,4 +81,37 @@ case_room_slow_peer() {
 	has_more g-pvh calls_waited "$before"
 	drop_peer
 	wait_for 60 expect_count g-pvh pages_withheld 0
+}
+
+# kernel_asks: circuits have come back to the pool, and the kernel wants them all,
+# again and again. Adds to $given and to what there was to $had
+kernel_asks() {
+	local before circuits
+	before=$(count g-peer pages_given)
+	circuits=$(guest g-peer "streamcheck client --connections 40 \
+		--out 4096 --in 4096 --stall 300 --seconds 120 10.90.0.1 7501 \
+		>/dev/null || exit
+		sed -n 's/^# circuits_existing //p' /proc/net/switchboard
+		for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do
+			echo 2 >/proc/sys/vm/drop_caches
+			sleep 0.1
+		done") || return
+	given=$((given + $(count g-peer pages_given) - before))
+	had=$((had + 9 * circuits))
+	[ "$given" -gt 0 ]
+}
+
+# The kernel gets what is ready, as from any cache, but not again and again what
+# the pool would make anew: a circuit of 129 pages. A sweep may be faster once
+case_room_kernel() {
+	local given=0 had=0
+	make_peer
+	wait_for 30 kernel_asks
+	echo "$given pages were given of $had"
+	guest g-peer "grep -E '^# (circuits|calls|pages)' \
+		/proc/net/switchboard"
+	[ "$given" -le $((had + 2 * 129)) ]
+	guest g-peer streamcheck client --connections 40 --out 4096 --in 4096 \
+		--seconds 120 10.90.0.1 7501
+	drop_peer
 }
