@@ -65,29 +65,31 @@ type_of() {
 	[[ $1 == *-pv ]] && echo pv || echo pvh
 }
 
-# debug_words TYPE: what tests/check-debug wants of its guests; nothing for others
+# debug_words TYPE: what tests/check-debug wants of its guests, one a line; nothing
+# for others. Its kernel makes interfaces that Debian's has in modules
 debug_words() {
 	[ -n "${LAB_KERNEL:-}" ] || return 0
 	case $1 in
-	pvh) echo "--kernel $LAB_KERNEL --append dummy.numdummies=0
-		--memory 640 --overlay $top/build/debug/overlay" ;;
-	pv) echo "--append slub_debug=FZPU" ;;
+	pvh) printf '%s\n' --kernel "$LAB_KERNEL" --memory 640 \
+		--append "dummy.numdummies=0 fb_tunnels=none" \
+		--overlay "$top/build/debug/overlay" ;;
+	pv) printf '%s\n' --append slub_debug=FZPU ;;
 	esac
 }
 
 # create_guest NAME [--type TYPE] [WORDS...]: the name tells the type otherwise
 create_guest() {
-	local name=$1 type
+	local name=$1 type watched
 	shift
 	type=$(type_of "$name")
 	if [ "${1:-}" = --type ]; then
 		type=$2
 		shift 2
 	fi
-	# shellcheck disable=SC2046 # several words
+	mapfile -t watched < <(debug_words "$type")
 	"$lab" guest create "$name" --type "$type" --memory 192 \
 		--crash preserve --overlay "$top/build/guest-overlay" "$@" \
-		$(debug_words "$type")
+		"${watched[@]}"
 }
 
 # The guest has its addresses and the line that connections need
