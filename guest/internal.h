@@ -283,6 +283,8 @@ extern struct workqueue_struct *sb_workqueue;
 extern struct workqueue_struct *sb_foreign_queue;
 
 /* ---- circuit.c: pages, grants, words ---- */
+int sb_circuit_init(void);
+void sb_circuit_exit(void);
 struct sb_circuit *sb_circuit_alloc(unsigned int order);
 struct sb_circuit *sb_circuit_alloc_bare(void);
 void sb_circuit_free(struct sb_circuit *c);

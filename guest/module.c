@@ -69,8 +69,11 @@ static int __init sb_module_init(void)
 	error = init_queues();
 	if (error)
 		return error;
-	error = init_parts();
+	error = sb_circuit_init();
+	if (!error)
+		error = init_parts();
 	if (error) {
+		sb_circuit_exit();
 		exit_queues();
 		return error;
 	}

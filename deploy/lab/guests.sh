@@ -21,6 +21,7 @@ parse_create() {
 		--vif=*) words+=("${1#--}") && shift && continue ;;
 		--root) root=${2:-} ;;
 		--memory) memory=${2:-} ;;
+		--grant-frames) words+=("frames=${2:-}") ;;
 		--overlay) overlays+=("${2:-}") ;;
 		--type | --vcpus | --kernel | --append | --crash | --disk | --initrd)
 			words+=("${1#--}=${2:-}")
@@ -48,7 +49,7 @@ check_create() {
 			die "--crash is destroy or preserve, not '${word#*=}'"
 		[[ ! $word =~ ^type= || $word =~ ^type=pvh?$ ]] ||
 			die "--type is pv or pvh, not '${word#*=}'"
-		[[ ! $word =~ ^(memory|vcpus)= || $word =~ =[1-9][0-9]*$ ]] ||
+		[[ ! $word =~ ^(memory|vcpus|frames)= || $word =~ =[1-9][0-9]*$ ]] ||
 			die "--${word%=*} is a number, not '${word#*=}'"
 	done
 	for folder in ${overlays[@]+"${overlays[@]}"}; do
