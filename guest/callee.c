@@ -292,11 +292,24 @@ void sb_callee_bell(struct sb_foreign_line *line, u32 entry)
 	}
 }
 
+/*
+ * A program of ours may have written where the caller writes. The caller zeroes
+ * what it wrote itself, then or later.
+ */
+static void clean(struct sb_circuit *c)
+{
+	if (!c->exposed)
+		return;
+	c->exposed = false;
+	memset(c->area[SB_OWNER], 0, sb_circuit_area_bytes(c));
+}
+
 void sb_callee_leave(struct sb_circuit *c, u32 flags)
 {
 	struct sb_callee *callee = sb_callee_of(c);
 	struct sb_foreign_line *line = callee->line;
 
+	clean(c);
 	spin_lock_bh(&line->lock);
 	RCU_INIT_POINTER(c->end[SB_PEER], NULL);
 	if (sb_word_state(flags) == SB_WORD_CLOSED) {

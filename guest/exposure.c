@@ -28,7 +28,8 @@
  * @lock:  of another guest's circuit: guards what follows, and what is mapped
  * @gone:  another guest's pages are not there any more
  * @failed: because they could not be shown
- * @wrote: of what this end writes something could be seen, and written
+ * @touched: something of the owner's area, of the peer's, was seen, and so
+ *         maybe written
  * @view:  PV: the area that shows another guest's circuit, or NULL
  * @domain: PV: that guest
  * @gref:  PV: its grants, instead of pages; or NULL
@@ -42,7 +43,7 @@ struct sb_exposure {
 	struct mutex lock;
 	bool gone;
 	bool failed;
-	bool wrote;
+	bool touched[2];
 	struct sb_view *view;
 	domid_t domain;
 	u32 *gref;
@@ -280,11 +281,11 @@ static int place(pte_t *pte, unsigned long address, void *opaque)
 	return 0;
 }
 
-/* Lock held: the called end's program writes to the second area */
-static void note_writing(struct sb_exposure *m, const struct window *w)
+/* Lock held */
+static void note_touch(struct sb_exposure *m, const struct window *w)
 {
-	if (w->first > 2ul << m->order)
-		m->wrote = true;
+	if (w->first > 0)
+		m->touched[w->first > 2ul << m->order] = true;
 }
 
 /* Lock held */
@@ -306,7 +307,7 @@ static vm_fault_t foreign_fault(struct vm_fault *vmf)
 		return VM_FAULT_SIGBUS;
 	w = window_of(m, vmf->pgoff);
 	mutex_lock(&m->lock);
-	note_writing(m, &w);
+	note_touch(m, &w);
 	error = place_window(vma, &w);
 	mutex_unlock(&m->lock);
 	return error ? VM_FAULT_OOM : VM_FAULT_NOPAGE;
@@ -359,7 +360,7 @@ static vm_fault_t view_fault(struct vm_fault *vmf)
 		return VM_FAULT_SIGBUS;
 	w = window_of(m, vmf->pgoff);
 	mutex_lock(&m->lock);
-	note_writing(m, &w);
+	note_touch(m, &w);
 	mutex_unlock(&m->lock);
 	/* it stays while there is the area */
 	error = sb_view_show(m->view, vma, w.first, w.count);
@@ -468,24 +469,39 @@ bool sb_exposure_failed(const struct sb_sock *sb)
 	return sb->exposure && READ_ONCE(sb->exposure->failed);
 }
 
-/* The socket gives another guest's circuit back: nobody sees it from here on */
+/* Nobody sees another guest's circuit from here on */
 void sb_exposure_withdraw(struct sb_sock *sb)
 {
 	struct socket *sock = sb->sk.sk_socket;
 	struct sb_exposure *m = sb->exposure;
-	bool wrote;
 
 	mutex_lock(&m->lock);
 	end_view(m);
-	wrote = m->wrote;
 	mutex_unlock(&m->lock);
 	/* an area holds the file, and the file the socket */
 	if (sock && !m->gref)
 		unmap_mapping_range(SOCK_INODE(sock)->i_mapping, 0, 0, 1);
-	/* what was put there and not sent is not for the next who looks */
-	if (wrote)
+}
+
+/*
+ * What was put there and not sent is not for the next who looks, in either
+ * guest, and the owner only knows of what was sent. It may just be writing
+ * what we read: that is left to sb_callee_leave().
+ */
+void sb_exposure_clean(struct sb_sock *sb)
+{
+	struct sb_exposure *m = sb->exposure;
+	struct sb_circuit *c = sb->circuit;
+
+	memset(c->index->reserved, 0, sizeof(c->index->reserved));
+	/* after a lie nobody knows what was sent, and nobody reads it */
+	if (m->touched[SB_PEER] && sb_word_state(sb->own) == SB_WORD_CLOSED)
+		memset(sb->tx_area, 0, sb->tx.size);
+	else if (m->touched[SB_PEER])
 		memset(sb->tx_area + sb_writer_offset(&sb->tx), 0,
 		       sb_writer_room(&sb->tx));
+	if (m->touched[SB_OWNER])
+		c->exposed = true;
 }
 
 static int check_area(struct vm_area_struct *vma, const struct sb_exposure *m)

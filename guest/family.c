@@ -54,6 +54,7 @@ static void init(struct sb_sock *sb)
 	sk->sk_destruct = destruct;
 	sk->sk_protocol = IPPROTO_TCP;
 	sk->sk_write_space = sb_stream_write_space;
+	INIT_WORK(&sb->parting, sb_stream_part);
 	/* a bell finds the socket without a lock */
 	sock_set_flag(sk, SOCK_RCU_FREE);
 	sb_count(&sb_counters.sockets);

@@ -52,7 +52,8 @@ enum sb_circuit_state {
  * @withheld:   the peer is to give its pages back
  * @asked:      called, or listens: waits for the peer's answer
  * @refused:    errno from the operator, or 0
- * @exposed:    a program had it mapped: all of it may be anything
+ * @exposed:    a program had it mapped: all of it may be anything; of another
+ *              guest's, what that one writes
  * @used:       bytes of each area that may not be zero
  * @index:      the index page
  * @area:       tx and rx, each mapped twice in a row
@@ -437,6 +438,8 @@ void sb_stream_abort(struct sb_sock *sb, int error);
 /* Add flags to our word and ring; ownership held */
 void sb_stream_word_add(struct sb_sock *sb, u32 flags);
 void sb_stream_fail(struct sb_sock *sb, int error);
+/* sb_sock.parting, which holds a reference */
+void sb_stream_part(struct work_struct *work);
 /* Give the circuit back, with a reset if @abort; ownership held */
 void sb_stream_leave(struct sb_sock *sb, bool abort);
 /* Back to an unconnected socket; ownership held */

@@ -98,8 +98,9 @@ void sb_mmap_leave(struct sb_sock *sb)
 	if (!test_bit(SB_SOCK_ATTACHED, &sb->flags))
 		return;
 	if (sb->circuit->foreign) {
-		sb_mmap_sync_tx(sb);
 		sb_exposure_withdraw(sb);
+		sb_mmap_sync_tx(sb);
+		sb_exposure_clean(sb);
 	}
 	clear_bit(SB_SOCK_ATTACHED, &sb->flags);
 	sb_exposure_set(sb, NULL);
@@ -133,7 +134,9 @@ static int attach_locked(struct sb_sock *sb, struct sb_user_circuit *u)
 	/* what a former program of this circuit left there is not true */
 	sb_store_full(&sb->tx.mine->produced, sb->tx.published);
 	sb_store_full(&sb->rx.mine->consumed, sb->rx.released);
-	c->exposed = true;
+	/* of another guest's, only what was touched: see sb_exposure_clean() */
+	if (!c->foreign)
+		c->exposed = true;
 	sb_exposure_set(sb, m);
 	set_bit(SB_SOCK_ATTACHED, &sb->flags);
 	u->side = sb->side;

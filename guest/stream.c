@@ -66,12 +66,41 @@ static u32 closed_word(const struct sb_sock *sb, u32 flags)
 	       SB_WORD_STOP | flags;
 }
 
+/* Work: it is told when nobody here has the circuit any more */
+void sb_stream_part(struct work_struct *work)
+{
+	struct sb_sock *sb = container_of(work, struct sb_sock, parting);
+
+	lock_sock(&sb->sk);
+	if (sb->circuit && sb->circuit->foreign &&
+	    sb_word_state(sb->own) == SB_WORD_CLOSED)
+		sb_stream_leave(sb, false);
+	release_sock(&sb->sk);
+	sock_put(&sb->sk);
+}
+
+/*
+ * CLOSED gives another guest's circuit back: its owner uses it for another
+ * connection, of which this socket, and a program that mapped it, must not see
+ * anything. Nor may they be in the way of the next call.
+ */
+static void part_soon(struct sb_sock *sb)
+{
+	sock_hold(&sb->sk);
+	if (!queue_work(sb_workqueue, &sb->parting))
+		sock_put(&sb->sk);
+}
+
 void sb_stream_abort(struct sb_sock *sb, int error)
 {
 	store_error(sb, error);
 	sb->own = closed_word(sb, SB_WORD_RESET);
-	sb_store_full(sb->word, sb->own);
-	sb_circuit_ring_locked(sb->circuit, sb->side);
+	if (sb->circuit->foreign) {
+		part_soon(sb);
+	} else {
+		sb_store_full(sb->word, sb->own);
+		sb_circuit_ring_locked(sb->circuit, sb->side);
+	}
 	/* whatever it says from now on does not count */
 	sb->seen |= SB_WORD_CLOSED;
 	sb_stream_fail(sb, error);
@@ -379,7 +408,8 @@ void sb_stream_leave(struct sb_sock *sb, bool abort)
 		refcount_dec(&c->ends);
 		abort = false;
 	}
-	if (abort)
+	/* who has aborted it already has told why */
+	if (abort && sb_word_state(sb->own) != SB_WORD_CLOSED)
 		store_error(sb, ECONNRESET);
 	flags = abort ? closed_word(sb, SB_WORD_RESET)
 		      : sb->own | SB_WORD_FIN | SB_WORD_STOP;

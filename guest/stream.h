@@ -67,6 +67,8 @@ unsigned long sb_exposure_bytes(const struct sb_exposure *m);
 bool sb_exposure_failed(const struct sb_sock *sb);
 /* Nobody sees another guest's circuit any more; ownership held */
 void sb_exposure_withdraw(struct sb_sock *sb);
+/* Then, with the indexes as they are left: what was not sent is zeroed */
+void sb_exposure_clean(struct sb_sock *sb);
 
 /* ---- mmap.c: a program that works on its circuit in place ---- */
 int sb_mmap_ioctl(struct socket *sock, unsigned int cmd, unsigned long arg);

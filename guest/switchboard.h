@@ -29,6 +29,7 @@
 #include <linux/list.h>
 #include <linux/net.h>
 #include <linux/sockptr.h>
+#include <linux/workqueue.h>
 #include <net/sock.h>
 
 #include "../protocol/ring.h"
@@ -101,6 +102,7 @@ struct sb_exchange {
  * @hints:   options that are only kept; an accepted socket inherits both
  * @exposure: what an attached program may map, or NULL; exposure.c's lock
  * @listener: queues of a listening socket, allocated by the first listen()
+ * @parting: lets go of another guest's circuit, after an abort
  * @port_node: in the port table, under its lock
  * @all_node: in the list of all sockets
  */
@@ -130,6 +132,7 @@ struct sb_sock {
 	struct sb_hints hints;
 	struct sb_exposure *exposure;
 	struct sb_listener *listener;
+	struct work_struct parting;
 	struct hlist_node port_node;
 	struct hlist_node all_node;
 };

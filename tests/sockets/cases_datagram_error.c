@@ -260,6 +260,8 @@ static void ping_far(struct world *w)
 	union endpoint name;
 	int i;
 
+	if (w->direct)
+		check_skip("who pings a guest asks Dom0's network for it");
 	endpoint_set_port(&to, 0);
 	dgram_connect(fd, &to);
 	name = near_name(fd);

@@ -35,6 +35,7 @@ union endpoint {
  * @accepted: the near socket of a pair comes from accept(), not connect()
  * @circuit:  the near end is on circuits: expect what differs by design
  * @remote:   the far end is another machine
+ * @direct:   it is another guest, and circuits lead straight there
  * @patience: factor for all time limits, for slow machines
  * @far:      file descriptor of the agent's control connection
  * @target:   where the agent listens; the port is to be filled in
@@ -48,6 +49,7 @@ struct world {
 	bool accepted;
 	bool circuit;
 	bool remote;
+	bool direct;
 	unsigned int patience;
 	int far;
 	union endpoint target;

@@ -127,17 +127,37 @@ int near_connect(const struct world *w, unsigned int port)
 	return fd;
 }
 
-/* On another machine's policy only some ports can be reached */
+/* A listening socket, or -1 with errno */
+static int try_listen(const struct world *w, const union endpoint *e,
+		      int backlog)
+{
+	int fd = near_socket(w, 0);
+	int error;
+
+	near_set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+	if (!bind(fd, &e->any, endpoint_bytes(e)) && !listen(fd, backlog))
+		return fd;
+	error = errno;
+	close(fd);
+	errno = error;
+	return -1;
+}
+
+/*
+ * On another machine's policy only some ports can be reached: every case has
+ * the same, and processes of the last one may just be ending
+ */
 int near_listen(struct world *w, int backlog, unsigned int *port)
 {
 	union endpoint e =
 		w->remote ? near_wildcard(w, 0) : near_loopback(w, 0);
-	int fd = near_socket(w, 0);
+	int fd;
 
-	near_set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 	if (w->ports)
 		endpoint_set_port(&e, w->port + w->ports_used++ % w->ports);
-	if (bind(fd, &e.any, endpoint_bytes(&e)) || listen(fd, backlog))
+	near_until((fd = try_listen(w, &e, backlog)) >= 0 ||
+		   errno != EADDRINUSE);
+	if (fd < 0)
 		fail("listen on %s port %u: errno %d", endpoint_text(&e),
 		     endpoint_port(&e), errno);
 	e = near_name(fd);

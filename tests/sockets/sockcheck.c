@@ -14,7 +14,8 @@
  * Each case runs in a process of its own with a time limit and prints a line
  * of TAP. The near end's listeners in client mode must be reachable for the
  * server at --reach ADDRESS on --ports FIRST-LAST; without these, cases that
- * need them are left out.
+ * need them are left out. --direct: from one guest to another, where the pages
+ * of an accepted connection belong to the other.
  */
 #include <getopt.h>
 #include <poll.h>
@@ -33,6 +34,7 @@
 #define CASE_SECONDS 60
 #define WHY_BYTES 512
 #define EXIT_SKIP 77
+#define ONLY_MAX 16
 
 static const struct check_case *const lists[] = {
 	connect_cases,
@@ -59,7 +61,8 @@ static const struct check_case *const lists[] = {
 	map_cases,
 };
 
-static const char *only;
+static const char *only[ONLY_MAX];
+static int onlies;
 static unsigned int number;
 static unsigned int failures;
 /* Where the case's process says what went wrong */
@@ -191,11 +194,26 @@ static void run_one(const struct check_case *c, const struct world *w,
 	close(why[0]);
 }
 
+/* Every name, or what --case says: a name, or all that begin as far as a dash */
+static bool is_wanted(const char *name)
+{
+	size_t n;
+	int i;
+
+	for (i = 0; i < onlies; i++) {
+		n = strlen(only[i]);
+		if (n > 0 && only[i][n - 1] == '-' ? !strncmp(only[i], name, n)
+						   : !strcmp(only[i], name))
+			return true;
+	}
+	return onlies == 0;
+}
+
 static bool applies(const struct check_case *c, const struct world *w)
 {
 	bool listens = !w->remote || w->ports;
 
-	if (only && strcmp(only, c->name) != 0)
+	if (!is_wanted(c->name))
 		return false;
 	if (w->accepted)
 		return c->kind == PAIRS && listens;
@@ -316,12 +334,13 @@ static void run_local_at_once(const struct world *w)
 
 static void usage(void)
 {
-	fprintf(stderr, "usage: sockcheck [--circuit] [--case NAME] "
+	fprintf(stderr, "usage: sockcheck [--circuit] [--case NAME or "
+			"PREFIX-]... "
 			"[--patience N] "
 			"local\n"
 			"       sockcheck server ADDRESS PORT\n"
 			"       sockcheck [...] [--reach ADDRESS --ports "
-			"FIRST-LAST] "
+			"FIRST-LAST] [--direct] "
 			"client ADDRESS PORT\n");
 	exit(2);
 }
@@ -351,6 +370,7 @@ static void parse_options(struct world *w, int argc, char **argv)
 	static const struct option options[] = {
 		{ "circuit", no_argument, NULL, 'C' },
 		{ "case", required_argument, NULL, 'c' },
+		{ "direct", no_argument, NULL, 'd' },
 		{ "list", no_argument, NULL, 'l' },
 		{ "patience", required_argument, NULL, 'p' },
 		{ "ports", required_argument, NULL, 'P' },
@@ -362,8 +382,10 @@ static void parse_options(struct world *w, int argc, char **argv)
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (c == 'C')
 			w->circuit = true;
-		else if (c == 'c')
-			only = optarg;
+		else if (c == 'c' && onlies < ONLY_MAX)
+			only[onlies++] = optarg;
+		else if (c == 'd')
+			w->direct = true;
 		else if (c == 'l')
 			list_cases();
 		else if (c == 'p' && atoi(optarg) > 0)

@@ -41,6 +41,30 @@ case_sockets_proxied() {
 		--reach "10.90.0.$number" --ports 7000-7099 10.90.0.1 7500
 }
 
+# sockets_between FROM TO WORDS...: some of it from one guest to another, Dom0 out of
+# the path, with calls both ways
+sockets_between() {
+	local taken address=10.88.0.${guest_number[$2]}
+	taken=$(count "$2" direct_taken)
+	guest "$2" "sockcheck server $address 27500 >/tmp/agents 2>&1 &"
+	wait_for 10 guest "$2" \
+		"grep -q '^listening .*:27500 ' /proc/net/switchboard"
+	tap guest "$1" sockcheck client --circuit --direct --patience 3 \
+		--reach "10.88.0.${guest_number[$1]}" --ports 27000-27099 \
+		"${@:3}" "$address" 27500
+	guest "$2" "killall sockcheck"
+	has_more "$2" direct_taken "$taken"
+}
+
+# What differs when the pages are another guest's, mapped in a PVH guest and in a
+# PV guest; and that no program sees what others left there, who had them mapped at
+# the other end. By hand: each connection goes to a port of its own, and a line
+# admits so many
+case_sockets_direct() {
+	sockets_between g-pvh g-pv --case map-
+	sockets_between g-pv g-pvh --case map-
+}
+
 # listening_at NUMBER PORT: one socket on both families, at a place for each
 listening_at() {
 	local address
